@@ -1,0 +1,28 @@
+import type { OciImageConfig } from "../spec/oci/image.ts";
+
+/** An image that is complete in the store. Held in memory; the lists never touch the disk. */
+export interface Image {
+  /** `sha256:<hex>`: digest of the configuration blob. */
+  readonly id: string;
+  readonly config: OciImageConfig;
+  /** Chain ids of the layers, lowest first: `snapshots` finds each unpacked layer by it. */
+  readonly chainIds: readonly string[];
+  /** Sum of the layers' unpacked bytes. */
+  readonly sizeBytes: number;
+  /** Familiar references that point here, sorted: `busybox:latest`. */
+  readonly references: readonly string[];
+  /** Repository digests: `busybox@sha256:...`. */
+  readonly digests: readonly string[];
+  /** When a reference last moved here or the image came in; nanoseconds since the epoch. */
+  readonly taggedAtNs: bigint;
+}
+
+/** What other features need of images. */
+export interface ImageStore {
+  /**
+   * Finds an image by reference, digest, id or unique id prefix.
+   * Throws not-found `No such image: x:latest`, Docker's text.
+   */
+  resolve(reference: string): Image;
+  list(): readonly Image[];
+}

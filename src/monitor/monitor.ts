@@ -1,0 +1,16 @@
+import type { Duplex } from "node:stream";
+import type { CreateProcess, ExecProcess, MonitorEvent, ProcessIdentity, StreamRequest } from "./protocol.ts";
+
+/** The monitor as the daemon's features see it. Made by monitor/client.ts; it reconnects and respawns by itself. */
+export interface Monitor {
+  create(process: CreateProcess): Promise<ProcessIdentity>;
+  start(id: string, run: number): Promise<void>;
+  discard(id: string): Promise<void>;
+  exec(process: ExecProcess): Promise<ProcessIdentity>;
+  resize(id: string, execId: string | undefined, size: { rows: number; columns: number }): Promise<void>;
+  /** Attaches before it returns: bytes that come later are not missed. Half-close of the duplex ends stdin. */
+  stream(request: StreamRequest): Promise<Duplex>;
+  acknowledge(id: string, run: number, execId?: string): Promise<void>;
+  /** Exits and OOM kills, each delivered at least once. */
+  onEvent(listener: (event: MonitorEvent) => void): void;
+}

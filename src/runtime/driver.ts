@@ -1,0 +1,62 @@
+/**
+ * An OCI runtime, driven by its command line (runc's, which crun and others share). All methods reject with an
+ * EngineError whose message keeps the runtime's own text: Docker's clients match on it.
+ */
+export interface RuntimeDriver {
+  readonly name: string;
+  readonly path: string;
+  /** Folder of the runtime's own state (`--root`), one per engine. */
+  readonly root: string;
+  /**
+   * Creates the container's init, which waits for start. `stdio` are descriptors the container inherits; with a TTY
+   * the pty master arrives at `consoleSocket`. Not idempotent; the caller deletes after a failure. Gives the host pid.
+   */
+  create(options: CreateOptions): Promise<number>;
+  start(id: string): Promise<void>;
+  /** Joins a process to a running container, detached. Gives the host pid. */
+  exec(options: ExecOptions): Promise<number>;
+  /** Sends a signal to init, or to every process with `all`. not-found when init is gone. */
+  kill(id: string, signal: number, options?: { all?: boolean }): Promise<void>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  /** Applies OCI `linux.resources` to a running container. */
+  update(id: string, resources: object): Promise<void>;
+  /** Removes what the runtime keeps of the container (cgroup included). Idempotent: an unknown id is success. */
+  delete(id: string, options?: { force?: boolean }): Promise<void>;
+  /** Pids on the host of all processes in the container. */
+  pids(id: string): Promise<number[]>;
+}
+
+export interface StdioFds {
+  readonly stdin: number | "ignore";
+  readonly stdout: number | "ignore";
+  readonly stderr: number | "ignore";
+}
+
+export interface CreateOptions {
+  readonly id: string;
+  /** Folder with config.json. */
+  readonly bundle: string;
+  readonly consoleSocket?: string;
+  readonly stdio: StdioFds;
+  readonly signal?: AbortSignal;
+}
+
+export interface ExecOptions {
+  readonly id: string;
+  /** File with an OCI process object. */
+  readonly processFile: string;
+  /** Where the runtime writes the pid. */
+  readonly pidFile: string;
+  readonly consoleSocket?: string;
+  readonly stdio: StdioFds;
+  readonly signal?: AbortSignal;
+}
+
+/** Which runtime program, as the daemon tells the monitor. `family` picks the driver. */
+export interface RuntimeChoice {
+  readonly name: string;
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly root: string;
+}
