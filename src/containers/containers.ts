@@ -5,7 +5,6 @@ import type { Caller } from "../spec/caller.ts";
 import type { ContainerConfig, HostConfig, NetworkingConfig, Resources, RestartPolicy } from "../spec/engine/types.gen.ts";
 import type { Stats } from "../metrics/stats.ts";
 import type { Container } from "./container.ts";
-import type { Stats } from "../metrics/stats.ts";
 import type { EndpointSettings } from "../spec/engine/types.gen.ts";
 
 /**
