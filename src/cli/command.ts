@@ -11,6 +11,10 @@ export interface FlagRow {
   /** Word shown for the value in help; docker's (`list`, `string`, `bytes`, ...) when absent. */
   readonly valueName?: string;
   readonly default?: string | number | boolean;
+  /** The default as help shows it, where that is not the value itself: `[]`, `map[]`, `0s`. */
+  readonly defaultText?: string;
+  /** Judges one value while flags are read; what it throws becomes `invalid argument "x" for "--flag" flag: <message>`. */
+  readonly check?: (value: string) => void;
   /** Candidates for completion. */
   readonly complete?: Completer;
   readonly hidden?: boolean;
@@ -38,8 +42,14 @@ export interface CommandContext {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Fires on ^C and SIGTERM where the command does not handle them itself. */
+  /** Fires on ^C and SIGTERM. Handlers are set at the first look at it: a command that never looks dies as usual. */
   readonly signal: AbortSignal;
+  /** `berth`, or `docker` when started by that name. */
+  readonly program: string;
+  /** The path as typed: `ps` or `container ls`. */
+  readonly invoked: string;
+  /** Where config.json and contexts are: --config, DOCKER_CONFIG or ~/.docker. */
+  readonly configDir: string;
 }
 
 export interface Command<Flags extends FlagTable = FlagTable> {
@@ -54,6 +64,11 @@ export interface Command<Flags extends FlagTable = FlagTable> {
   readonly summary: string;
   /** Stops flag parsing at the first argument (`run`, `exec`). */
   readonly stopAtFirstArgument?: boolean;
+  /** Further usage lines after the first (`cp` has two). */
+  readonly usage?: readonly string[];
+  /** Every failure of it exits 125 and reads `docker: <message>` with a hint (`run`, `create`). */
+  readonly failsAs125?: boolean;
+  readonly hidden?: boolean;
   readonly flags: Flags;
   readonly complete?: Completer;
   /** Gives the exit status; undefined is 0. */

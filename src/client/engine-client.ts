@@ -20,6 +20,8 @@ export interface EngineClient {
 export interface CallOptions {
   readonly signal?: AbortSignal;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Query fields as they go on the wire, beside those of the input: `since` with nanoseconds, several `changes`. */
+  readonly query?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 /** An answer of 4xx or 5xx. */
