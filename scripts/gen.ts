@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { parse } from "yaml";
 import { operationsFile } from "./gen/operations.ts";
+import { schemasFile } from "./gen/schemas.ts";
 import { typesFile } from "./gen/types.ts";
 import type { Swagger } from "./gen/swagger.ts";
 
@@ -16,7 +17,7 @@ if (!existsSync(source)) {
   process.exit(0);
 }
 const swagger = parse(await Bun.file(source).text()) as Swagger;
-const files = { "types.gen.ts": typesFile(swagger), "operations.gen.ts": operationsFile(swagger) };
+const files = { "types.gen.ts": typesFile(swagger), "operations.gen.ts": operationsFile(swagger), "schemas.gen.ts": schemasFile(swagger) };
 
 let stale = 0;
 for (const [name, text] of Object.entries(files)) {

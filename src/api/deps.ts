@@ -3,6 +3,7 @@ import type { EventLog } from "../events/log.ts";
 import type { Images } from "../images/images.ts";
 import type { Networks } from "../networks/network.ts";
 import type { Volumes } from "../volumes/volume.ts";
+import type { PeerCredentials } from "./http/listen.ts";
 import type { SystemInfo } from "./system-info.ts";
 
 /** What routes work with; made by daemon/assemble.ts. */
@@ -13,4 +14,13 @@ export interface ApiDeps {
   readonly volumes: Volumes;
   readonly events: EventLog;
   readonly system: SystemInfo;
+  /** Folders of a container's writable snapshot, for inspect's GraphDriver (snapshotter.paths). */
+  readonly snapshotPaths: (containerId: string) => Readonly<Record<string, string>>;
+  /** Facts about an accepted socket, from kernel/peer.ts: faces make no system calls of their own. */
+  readonly peer: {
+    /** Credentials of the process at the other end of a unix socket. */
+    readonly credentials: (fd: number) => PeerCredentials;
+    /** The other end is closed for reading too. */
+    readonly gone: (fd: number) => boolean;
+  };
 }
