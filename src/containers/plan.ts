@@ -21,8 +21,10 @@ export interface ContainerPlan {
   readonly devices: readonly DevicePlan[];
   /** Cgroup rules of `--device-cgroup-rule`, as given: `c 1:3 rwm`. */
   readonly deviceRules: readonly string[];
+  /** `--gpus` and the like. No driver exists yet: a start with one fails. */
+  readonly deviceRequests: readonly { readonly driver: string; readonly capabilities: readonly (readonly string[])[] }[];
   readonly security: SecurityPlan;
-  /** Without net.* when the network namespace is not the container's own. */
+  /** Never net.* with the host's network namespace, nor IPC rows with the host's IPC namespace. */
   readonly sysctls: Readonly<Record<string, string>>;
   readonly shmSizeBytes: number;
   readonly restart: { readonly policy: "no" | "always" | "on-failure" | "unless-stopped"; readonly maximumRetries: number };
@@ -68,7 +70,8 @@ export type MountPlan = {
 } & (
   | { readonly type: "bind"; readonly source: string; readonly createSource: boolean; readonly recursive: boolean; readonly propagation: string; readonly readOnlyRecursive: boolean }
   | { readonly type: "volume"; readonly volume: string; readonly driver: string; readonly labels: Readonly<Record<string, string>>; readonly options: Readonly<Record<string, string>>; readonly copy: boolean; readonly subpath: string }
-  | { readonly type: "tmpfs"; readonly sizeBytes: number; readonly tmpfsMode: number; readonly options: readonly string[] }
+  /** `listed` in inspect's Mounts when it comes from `--mount`, not from `--tmpfs` (moby parity). */
+  | { readonly type: "tmpfs"; readonly sizeBytes: number; readonly tmpfsMode: number; readonly options: readonly string[]; readonly listed: boolean }
   | { readonly type: "image"; readonly source: string; readonly subpath: string }
 );
 
