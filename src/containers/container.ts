@@ -15,6 +15,8 @@ export type Status = "created" | "running" | "paused" | "restarting" | "removing
 /** Times in nanoseconds since the epoch; 0n = never. */
 export interface ContainerState {
   readonly status: Status;
+  /** A start was begun and has neither succeeded nor been undone: the next daemon finishes or undoes it. */
+  readonly starting: boolean;
   readonly pid: number;
   /** Identity of pid against reuse: inode of its pidfd (Linux >= 6.9), else start time in clock ticks. */
   readonly pidIdentity: string;

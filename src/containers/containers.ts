@@ -4,6 +4,7 @@ import type { Change } from "../snapshots/snapshotter.ts";
 import type { Caller } from "../spec/caller.ts";
 import type { ContainerConfig, HostConfig, NetworkingConfig, Resources, RestartPolicy } from "../spec/engine/types.gen.ts";
 import type { Stats } from "../metrics/stats.ts";
+import type { Image } from "../images/image.ts";
 import type { Container } from "./container.ts";
 import type { EndpointSettings } from "../spec/engine/types.gen.ts";
 
@@ -49,6 +50,9 @@ export interface Containers {
   execStart(execId: string, options: Asked & { detach: boolean; tty: boolean; size?: { rows: number; columns: number } }): Promise<Duplex | undefined>;
   execResize(execId: string, size: { rows: number; columns: number }): Promise<void>;
 
+  /** Makes an image of what the container changed. */
+  commit(ref: string, request: CommitRequest): Promise<Image>;
+
   statPath(ref: string, path: string): Promise<PathStat>;
   /** A tar of the path under its base name; `path/.` gives the contents. */
   readArchive(ref: string, path: string, options: Asked): Promise<{ stat: PathStat; tar: Readable }>;
@@ -59,6 +63,19 @@ export interface Containers {
   /** Connects a container, running or not, to a network, and takes it off. */
   connectNetwork(ref: string, network: string, settings: EndpointSettings, options: Asked): Promise<void>;
   disconnectNetwork(ref: string, network: string, options: Asked & { force: boolean }): Promise<void>;
+}
+
+export interface CommitRequest extends Asked {
+  readonly repository: string;
+  readonly tag: string;
+  readonly comment: string;
+  readonly author: string;
+  /** Freezes the container meanwhile. */
+  readonly pause: boolean;
+  /** Dockerfile lines laid over the configuration. */
+  readonly changes: readonly string[];
+  /** Replaces the container's own configuration where it is given. */
+  readonly config: ContainerConfig | null;
 }
 
 /** Who asks, and their wish to stop waiting. */

@@ -1,0 +1,134 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { nowNs } from "../../base/clock.ts";
+import { EngineError } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
+import { newId } from "../../base/id.ts";
+import type { Image } from "../../images/image.ts";
+import type { Caller } from "../../spec/caller.ts";
+import type { Container, ContainerPaths, MountView } from "../container.ts";
+import type { CreateRequest } from "../containers.ts";
+import type { ContainerDeps, Settings } from "../deps.ts";
+import { publish } from "../events.ts";
+import { logTarget } from "../logs.ts";
+import type { ContainerPlan, MountPlan } from "../plan.ts";
+import { initialState } from "../state.ts";
+import { randomName } from "./names.ts";
+import { normalizeCreate } from "./normalize.ts";
+
+export interface CreateOptions {
+  /** Empty = a random one. */
+  readonly name: string;
+  readonly platform: string;
+  readonly caller: Caller;
+}
+
+/**
+ * Makes a container: its row, its volumes and its writable snapshot. Nothing runs. The row is written first; every
+ * step behind it is repeated by the start, so a crash in between leaves a container that works.
+ */
+export async function createContainer(deps: ContainerDeps, request: CreateRequest, options: CreateOptions): Promise<{ id: string; warnings: string[] }> {
+  const reference = request.Image ?? "";
+  if (reference === "") throw new EngineError("invalid", "no image specified");
+  const image = deps.images.resolve(reference);
+  const id = newId();
+  const name = chooseName(deps, options.name);
+  const { plan, request: merged, warnings } = normalizeCreate(request, {
+    id,
+    name,
+    image,
+    platform: options.platform,
+    defaults: deps.settings.defaults(),
+    containers: (ref) => deps.records.get(ref),
+  });
+  deps.runtimes.get(plan.runtime);
+  (await deps.logDriver(plan.log.driver)).validate(plan.log.options);
+  const container: Container = {
+    id,
+    name,
+    createdAtNs: nowNs(),
+    owner: options.caller,
+    imageId: image.id,
+    imageReference: reference,
+    plan,
+    request: merged,
+    mounts: [],
+    state: initialState,
+    execIds: [],
+    paths: containerPaths(deps.settings, id, plan),
+  };
+  await make(deps, container, image, options.caller);
+  return { id, warnings };
+}
+
+async function make(deps: ContainerDeps, container: Container, image: Image, caller: Caller): Promise<void> {
+  const { id, plan, paths } = container;
+  await using undo = new AsyncDisposableStack();
+  deps.records.insert(container);
+  undo.defer(() => deps.records.delete(id));
+  fault("create.after-row");
+  const snapshot = deps.snapshotter.prepare(id, image.chainIds);
+  undo.defer(() => deps.snapshotter.remove(id));
+  await Promise.all([snapshot, mkdir(logTarget(container).folder, { recursive: true, mode: 0o710 })]);
+  fault("create.after-snapshot");
+  const mounts: MountView[] = [];
+  for (const mount of plan.mounts) mounts.push(await viewOf(deps, container, mount, caller, undo));
+  const made = mounts.length > 0 ? deps.records.change(id, { mounts }) : container;
+  undo.move();
+  publish(deps.events, made, "create", caller);
+}
+
+function chooseName(deps: ContainerDeps, wanted: string): string {
+  const name = wanted.startsWith("/") ? wanted.slice(1) : wanted;
+  if (name !== "") {
+    checkName(name, wanted);
+    return name;
+  }
+  for (let tries = 0; tries < 6; tries++) {
+    const candidate = randomName(tries);
+    if (!deps.records.byName(candidate)) return candidate;
+  }
+  return newId().slice(0, 12);
+}
+
+/** Docker's rule for container names. */
+export function checkName(name: string, given = name): void {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) return;
+  throw new EngineError("invalid", `Invalid container name (${given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, { name: given });
+}
+
+export function containerPaths({ dataRoot, execRoot }: Settings, id: string, plan: ContainerPlan): ContainerPaths {
+  const folder = join(dataRoot, "containers", id);
+  const bundle = join(execRoot, "c", id);
+  return {
+    folder,
+    hosts: join(folder, "hosts"),
+    hostname: join(folder, "hostname"),
+    resolv: join(folder, "resolv.conf"),
+    log: plan.log.driver === "json-file" ? join(folder, "logs", `${id}-json.log`) : "",
+    rootfs: join(bundle, "rootfs"),
+    bundle,
+  };
+}
+
+/** Makes a mount's volume where it needs one and says how inspect shows the mount. */
+async function viewOf(deps: ContainerDeps, { id }: Container, mount: MountPlan, caller: Caller, undo: AsyncDisposableStack): Promise<MountView> {
+  const view = { target: mount.target, mode: mount.mode, readWrite: !mount.readOnly, driver: "", name: "", propagation: "" };
+  switch (mount.type) {
+    case "bind":
+      return { ...view, type: "bind", source: mount.source, propagation: mount.propagation };
+    case "tmpfs":
+      return { ...view, type: "tmpfs", source: "" };
+    case "image":
+      return { ...view, type: "image", source: mount.source };
+    case "volume": {
+      const volume = await deps.volumes.create({ name: mount.volume, driver: mount.driver, labels: mount.labels, options: mount.options, caller });
+      if (mount.anonymous) {
+        undo.defer(() => deps.volumes.remove(volume.name, { force: true, caller }));
+      }
+      deps.volumes.hold(volume.name, id);
+      undo.defer(() => deps.volumes.release(volume.name, id));
+      return { ...view, type: "volume", name: volume.name, source: volume.mountpoint, driver: volume.driver };
+    }
+  }
+}

@@ -1,0 +1,18 @@
+import { EngineError } from "../base/errors.ts";
+import type { Caller } from "../spec/caller.ts";
+import { checkName } from "./create/create.ts";
+import type { ContainerDeps } from "./deps.ts";
+import { publish } from "./events.ts";
+import { isLive } from "./state.ts";
+
+/** Gives a container another name. */
+export function renameContainer(deps: ContainerDeps, ref: string, given: string, caller: Caller): void {
+  const container = deps.records.get(ref);
+  const name = given.startsWith("/") ? given.slice(1) : given;
+  if (name === "") throw new EngineError("invalid", "Neither old nor new names may be empty");
+  if (name === container.name) throw new EngineError("invalid", "Renaming a container with the same name as its current name", { name });
+  checkName(name, given);
+  const renamed = deps.records.change(container.id, { name });
+  if (isLive(renamed.state)) deps.networks.rename(container.id, name);
+  publish(deps.events, renamed, "rename", caller, { oldName: `/${container.name}` });
+}

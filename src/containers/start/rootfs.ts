@@ -1,0 +1,93 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { EngineError, errorMessage } from "../../base/errors.ts";
+import { engineCaller } from "../../spec/caller.ts";
+import type { Container } from "../container.ts";
+import type { ContainerDeps } from "../deps.ts";
+import type { MountPlan } from "../plan.ts";
+
+/** Where each mount's content is on the host, by target in the container. */
+export type MountSources = ReadonlyMap<string, string>;
+
+/** Mounts the container's root file system and finds what shall be mounted into it. Idempotent. */
+export async function openRootfs(deps: ContainerDeps, container: Container): Promise<MountSources> {
+  const { id, paths } = container;
+  await mkdir(paths.rootfs, { recursive: true, mode: 0o755 });
+  // Idempotent, and whole even when the create was cut between its row and its snapshot.
+  await deps.snapshotter.prepare(id, deps.images.resolve(container.imageId).chainIds);
+  await deps.snapshotter.mount(id, paths.rootfs);
+  const sources = new Map<string, string>();
+  for (const mount of container.plan.mounts) {
+    const source = await sourceOf(deps, container, mount);
+    if (source !== undefined) sources.set(mount.target, source);
+  }
+  return sources;
+}
+
+async function sourceOf(deps: ContainerDeps, container: Container, mount: MountPlan): Promise<string | undefined> {
+  switch (mount.type) {
+    case "bind":
+      return bindSource(deps, mount.source, mount.createSource);
+    case "volume":
+      return volumeSource(deps, container, mount);
+    case "tmpfs":
+      return undefined;
+    case "image":
+      return imageSource(deps, container, mount);
+  }
+}
+
+async function bindSource(deps: ContainerDeps, source: string, create: boolean): Promise<string> {
+  if (await Bun.file(source).stat().then(() => true, () => false)) return source;
+  if (!create) {
+    throw new EngineError("invalid", `invalid mount config for type "bind": bind source path does not exist: ${source}`, { source });
+  }
+  deps.settings.log("warn", "the source of a bind mount was missing: an empty folder was made", { source });
+  await mkdir(source, { recursive: true, mode: 0o755 });
+  return source;
+}
+
+async function volumeSource(deps: ContainerDeps, container: Container, mount: MountPlan & { type: "volume" }): Promise<string> {
+  const root = await deps.volumes.mount(mount.volume, container.id);
+  if (mount.copy && mount.subpath === "") await deps.volumes.populate(mount.volume, container.paths.rootfs, mount.target);
+  if (mount.subpath === "") return root;
+  const { resolveSubpath } = await import("./subpath.ts");
+  return resolveSubpath(root, mount.subpath, `volume ${mount.volume}`);
+}
+
+async function imageSource(deps: ContainerDeps, container: Container, mount: MountPlan & { type: "image" }): Promise<string> {
+  const image = deps.images.resolve(mount.source);
+  const key = imageMountKey(container, mount);
+  const target = join(container.paths.bundle, "images", key.slice(-12));
+  await mkdir(target, { recursive: true, mode: 0o755 });
+  await deps.snapshotter.prepare(key, image.chainIds);
+  await deps.snapshotter.mount(key, target);
+  if (mount.subpath === "") return target;
+  const { resolveSubpath } = await import("./subpath.ts");
+  return resolveSubpath(target, mount.subpath, `image ${mount.source}`);
+}
+
+/** Snapshot key of an image mount: one per container and target. */
+function imageMountKey(container: Container, mount: MountPlan): string {
+  return `${container.id}-${new Bun.CryptoHasher("sha256").update(mount.target).digest("hex").slice(0, 12)}`;
+}
+
+/** Unmounts what openRootfs mounted and removes the bundle. Idempotent; the writable layer stays. */
+export async function closeRootfs(deps: ContainerDeps, container: Container): Promise<void> {
+  const { id, paths, plan } = container;
+  await deps.snapshotter.unmount(paths.rootfs);
+  for (const mount of plan.mounts) {
+    if (mount.type === "volume") await deps.volumes.unmount(mount.volume, id);
+    if (mount.type !== "image") continue;
+    const key = imageMountKey(container, mount);
+    await deps.snapshotter.unmount(join(paths.bundle, "images", key.slice(-12)));
+    await deps.snapshotter.remove(key);
+  }
+  if (plan.namespaces.ipc === "shareable") await deps.snapshotter.unmount(join(paths.folder, "shm"));
+  try {
+    await rm(paths.bundle, { recursive: true, force: true });
+  } catch (error) {
+    // A mount that hangs keeps the folder; the next start of the daemon takes it away.
+    deps.settings.log("warn", "bundle not removed", { id, error: errorMessage(error), caller: engineCaller.via });
+  }
+}

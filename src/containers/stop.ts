@@ -1,0 +1,150 @@
+import { EngineError } from "../base/errors.ts";
+import { nowNs } from "../base/clock.ts";
+import { parseSignal } from "../spec/signals.ts";
+import type { Caller } from "../spec/caller.ts";
+import type { Container } from "./container.ts";
+import type { ContainerDeps } from "./deps.ts";
+import { publish } from "./events.ts";
+import { startContainer } from "./start/start.ts";
+import { isLive, isRunning, move } from "./state.ts";
+
+const sigkill = 9;
+/** How long a container may take to go after SIGKILL before we say that it hangs. */
+const killTimeoutMs = 30_000;
+
+export interface StopOptions {
+  readonly caller: Caller;
+  readonly signal?: AbortSignal | undefined;
+  /** Seconds; -1 = for ever; undefined = the container's own. */
+  readonly timeoutSeconds?: number | undefined;
+  readonly stopSignal?: string | undefined;
+  /** The engine ends it, not a user: the restart policy goes on to act. */
+  readonly byEngine?: boolean;
+}
+
+/** Asks the container to end, then kills it. not-modified when it does not run. The client's leaving changes nothing. */
+export async function stopContainer(deps: ContainerDeps, ref: string, options: StopOptions): Promise<void> {
+  const { id } = deps.records.get(ref);
+  await deps.activity.started(id);
+  const container = deps.records.get(id);
+  if (container.state.status === "restarting") {
+    endRestarting(deps, container);
+    publish(deps.events, container, "stop", options.caller);
+    return;
+  }
+  if (!isLive(container.state)) throw new EngineError("not-modified", `container ${id} is not running`);
+  await endRun(deps, container, options);
+  publish(deps.events, container, "stop", options.caller);
+}
+
+/** A container that waits for its restart policy does not come back. */
+export function endRestarting(deps: ContainerDeps, container: Container): void {
+  deps.activity.cancelRestart(container.id);
+  deps.records.setState(container.id, move({ ...container.state, stoppedByUser: true }, "exited"));
+  deps.waiters.exited(container.id, { exitCode: container.state.exitCode });
+}
+
+async function endRun(deps: ContainerDeps, container: Container, options: StopOptions): Promise<void> {
+  const { id, plan } = container;
+  const stopSignal = options.stopSignal ? parseSignal(options.stopSignal) : plan.process.stopSignal;
+  const seconds = options.timeoutSeconds ?? plan.process.stopTimeoutSeconds;
+  if (!options.byEngine) deps.records.setState(id, { ...deps.records.get(id).state, stoppedByUser: true });
+  const ended = deps.waiters.add(id, "next-exit");
+  if (seconds !== 0) {
+    await sendSignal(deps, container, stopSignal, options.caller);
+    if (container.state.status === "paused") await thaw(deps, container);
+    if (await within(ended, seconds < 0 ? undefined : seconds * 1000)) return;
+  }
+  await killAndWait(deps, container, ended, options.caller);
+}
+
+async function killAndWait(deps: ContainerDeps, container: Container, ended: Promise<unknown>, caller: Caller): Promise<void> {
+  await sendSignal(deps, container, sigkill, caller);
+  if (deps.records.find(container.id)?.state.status === "paused") await thaw(deps, container);
+  if (await within(ended, killTimeoutMs)) return;
+  throw new EngineError("internal", `container ${container.id} did not exit within ${killTimeoutMs / 1000}s of SIGKILL: one of its processes may hang in the kernel`, { id: container.id });
+}
+
+/** A frozen process gets its signal only when it is thawed. */
+async function thaw(deps: ContainerDeps, container: Container): Promise<void> {
+  await deps.runtimes.get(container.plan.runtime).driver.resume(container.id);
+}
+
+/** Sends a signal to init; one that is gone already is no error: its exit is on the way. */
+async function sendSignal(deps: ContainerDeps, container: Container, signal: number, caller: Caller): Promise<void> {
+  publish(deps.events, container, "kill", caller, { signal: String(signal) });
+  try {
+    await deps.runtimes.get(container.plan.runtime).driver.kill(container.id, signal, { all: signal === sigkill && container.plan.namespaces.pid !== "private" });
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === "not-found") return;
+    throw error;
+  }
+}
+
+async function within(ended: Promise<unknown>, timeoutMs: number | undefined): Promise<boolean> {
+  if (timeoutMs === undefined) return ended.then(() => true);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), timeoutMs);
+  try {
+    return await Promise.race([ended.then(() => true), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Sends one signal. SIGKILL waits for the exit, others return at once (moby parity). */
+export async function killContainer(deps: ContainerDeps, ref: string, options: { caller: Caller; killSignal: string; byEngine?: boolean }): Promise<void> {
+  const signal = options.killSignal ? parseSignal(options.killSignal) : sigkill;
+  const { id } = deps.records.get(ref);
+  await deps.activity.started(id);
+  const container = deps.records.get(id);
+  if (container.state.status === "restarting") {
+    endRestarting(deps, container);
+    return;
+  }
+  if (!isLive(container.state)) {
+    throw new EngineError("conflict", `cannot kill container: ${ref}: container ${id} is not running`, { id });
+  }
+  const { stopSignal } = container.plan.process;
+  if (!options.byEngine && (signal === sigkill || signal === stopSignal)) {
+    deps.records.setState(id, { ...container.state, stoppedByUser: true });
+  }
+  if (signal !== sigkill) return sendSignal(deps, container, signal, options.caller);
+  await killAndWait(deps, container, deps.waiters.add(id, "next-exit"), options.caller);
+}
+
+/** Stops it if it runs, and starts it. */
+export async function restartContainer(deps: ContainerDeps, ref: string, options: StopOptions): Promise<void> {
+  const { id } = deps.records.get(ref);
+  using _kept = deps.activity.keep(id);
+  if (isRunning(deps.records.get(id).state)) await stopContainer(deps, id, options);
+  await startContainer(deps, id, { caller: options.caller });
+  publish(deps.events, deps.records.get(id), "restart", options.caller);
+}
+
+/** Freezes all processes. */
+export async function pauseContainer(deps: ContainerDeps, ref: string, caller: Caller): Promise<void> {
+  const { id, state } = deps.records.get(ref);
+  using _lock = await deps.locks.acquire(id, { timeoutMs: killTimeoutMs, what: `container ${id}` });
+  if (state.status === "paused") throw new EngineError("conflict", `container ${id} is already paused`, { id });
+  if (state.status === "restarting") throw new EngineError("conflict", `Container ${id} is restarting, wait until the container is running`, { id });
+  if (state.status !== "running") throw new EngineError("conflict", `container ${id} is not running`, { id });
+  const container = deps.records.get(id);
+  await deps.runtimes.get(container.plan.runtime).driver.pause(id);
+  const now = deps.records.get(id);
+  if (now.state.status === "running") publish(deps.events, deps.records.setState(id, move(now.state, "paused")), "pause", caller);
+}
+
+/** Lets them go on. */
+export async function unpauseContainer(deps: ContainerDeps, ref: string, caller: Caller): Promise<void> {
+  const { id } = deps.records.get(ref);
+  using _lock = await deps.locks.acquire(id, { timeoutMs: killTimeoutMs, what: `container ${id}` });
+  const container = deps.records.get(id);
+  if (container.state.status !== "paused") throw new EngineError("internal", `Container ${id} is not paused`, { id });
+  await deps.runtimes.get(container.plan.runtime).driver.resume(id);
+  const now = deps.records.get(id);
+  if (now.state.status === "paused") publish(deps.events, deps.records.setState(id, move(now.state, "running")), "unpause", caller);
+}
+
+/** Seconds between two times, whole. */
+export const secondsSince = (startNs: bigint): number => Number((nowNs() - startNs) / 1_000_000_000n);
