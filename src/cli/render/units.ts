@@ -1,0 +1,83 @@
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+/** go-units HumanDuration: "About a minute", "2 hours". */
+export function humanDuration(durationMs: number): string {
+  const seconds = Math.trunc(durationMs / second);
+  if (seconds < 1) return "Less than a second";
+  if (seconds === 1) return "1 second";
+  if (seconds < 60) return `${seconds} seconds`;
+  const minutes = Math.trunc(durationMs / minute);
+  if (minutes === 1) return "About a minute";
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.trunc(durationMs / hour + 0.5);
+  if (hours === 1) return "About an hour";
+  if (hours < 48) return `${hours} hours`;
+  if (hours < 24 * 7 * 2) return `${Math.trunc(hours / 24)} days`;
+  if (hours < 24 * 30 * 2) return `${Math.trunc(hours / 24 / 7)} weeks`;
+  if (hours < 24 * 365 * 2) return `${Math.trunc(hours / 24 / 30)} months`;
+  return `${Math.trunc(durationMs / hour / 24 / 365)} years`;
+}
+
+const decimal = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
+const binary = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
+
+/** A number with this many significant digits and its unit, as C's %.Ng. */
+function scaled(sizeBytes: number, base: number, units: readonly string[], digits: number): string {
+  let size = sizeBytes;
+  let unit = 0;
+  while (size >= base && unit < units.length - 1) {
+    size /= base;
+    unit += 1;
+  }
+  return `${general(size, digits)}${units[unit] ?? ""}`;
+}
+
+/** %.Ng: significant digits without trailing zeros, an exponent when there are too many. */
+function general(value: number, digits: number): string {
+  if (value === 0 || !Number.isFinite(value)) return String(value);
+  const text = value.toPrecision(digits);
+  const [mantissa = "", exponent] = text.split("e");
+  const trimmed = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;
+  return exponent === undefined ? trimmed : `${trimmed}e${exponent.replace(/^([+-])(\d)$/, "$10$2")}`;
+}
+
+/** go-units HumanSize: 4 digits, powers of 1000: `1.123MB`. Lists show 3 digits. */
+export function humanSize(sizeBytes: number, digits = 4): string {
+  return scaled(sizeBytes, 1000, decimal, digits);
+}
+
+/** go-units BytesSize: 4 digits, powers of 1024: `1.5GiB`. */
+export function bytesSize(sizeBytes: number): string {
+  return scaled(sizeBytes, 1024, binary, 4);
+}
+
+/** `2 hours ago`, from a time in milliseconds. */
+export function timeAgo(thenMs: number, nowMs = Date.now()): string {
+  return `${humanDuration(nowMs - thenMs)} ago`;
+}
+
+/** docker's Ellipsis: cut to so many characters, the last being `…`. */
+export function ellipsis(text: string, maxCharacters: number): string {
+  const characters = [...text];
+  if (maxCharacters <= 0) return "";
+  if (characters.length <= maxCharacters) return text;
+  if (maxCharacters <= 1) return characters.slice(0, maxCharacters).join("");
+  return `${characters.slice(0, maxCharacters - 1).join("")}…`;
+}
+
+/** stringid.TruncateID: 12 characters, without `sha256:`. */
+export function shortId(id: string): string {
+  return id.slice(id.indexOf(":") + 1).slice(0, 12);
+}
+
+/** Go's time.Time.String() in UTC of an RFC 3339 text: `2026-11-21 06:18:37.101747116 +0000 UTC`. */
+export function goTime(rfc3339: string): string {
+  const match = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/.exec(rfc3339);
+  if (match === null) return rfc3339;
+  const [, day = "", clock = "", fraction = "", zone = "Z"] = match;
+  const digits = fraction.replace(/0+$/, "");
+  const offset = zone === "Z" ? "+0000 UTC" : `${zone.replace(":", "")} ${zone.replace(":", "")}`;
+  return `${day} ${clock}${digits === "" ? "" : `.${digits}`} ${offset}`;
+}
