@@ -1,5 +1,6 @@
-import { Duplex, PassThrough, type Readable } from "node:stream";
+import { type Duplex, PassThrough, Readable, Writable } from "node:stream";
 import { EngineError } from "../base/errors.ts";
+import { joinDuplex } from "../base/join-duplex.ts";
 import type { AttachOptions } from "./containers.ts";
 import type { ContainerDeps } from "./deps.ts";
 import { publish } from "./events.ts";
@@ -26,13 +27,14 @@ export async function attachContainer(deps: ContainerDeps, ref: string, options:
         framing: tty ? "raw" : "multiplexed",
       })
     : undefined;
-  if (!options.logs) return live ?? Duplex.from([]);
+  if (!options.logs) return live ?? joinDuplex(Readable.from([]), nowhere());
   const replay = readLogs(deps, ref, { stdout: options.stdout, stderr: options.stderr, sinceNs: 0n, untilNs: 0n, tail: "all", follow: false });
   const output = new PassThrough();
   pour(output, replay, live, tty).catch((error: unknown) => output.destroy(error instanceof Error ? error : new Error(String(error))));
-  if (!live) return Duplex.from({ readable: output, writable: new PassThrough().resume() });
-  return Duplex.from({ readable: output, writable: live });
+  return joinDuplex(output, live ?? nowhere());
 }
+
+const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
 
 async function pour(output: PassThrough, replay: ReturnType<typeof readLogs>, live: Readable | undefined, tty: boolean): Promise<void> {
   for await (const batch of replay) {

@@ -16,7 +16,7 @@ export async function topContainer(deps: ContainerDeps, ref: string, psArgs: str
   }
   const pids = new Set(await deps.runtimes.get(plan.runtime).driver.pids(id));
   const child = Bun.spawn(["ps", ...args], { stdout: "pipe", stderr: "pipe", timeout: psTimeoutMs });
-  const [output, errors, status] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  const [output, errors, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
   if (status !== 0) throw new EngineError("internal", `error running ps: ${errors.trim() || `exit status ${status}`}`, { psArgs });
   return parsePs(output, pids);
 }

@@ -62,7 +62,7 @@ export async function createContainer(deps: ContainerDeps, request: CreateReques
 }
 
 async function make(deps: ContainerDeps, container: Container, image: Image, caller: Caller): Promise<void> {
-  const { id, plan, paths } = container;
+  const { id, plan } = container;
   await using undo = new AsyncDisposableStack();
   deps.records.insert(container);
   undo.defer(() => deps.records.delete(id));
