@@ -1,0 +1,28 @@
+/** Picks the role and loads only it. With bytecode the entry may not await at its top level. */
+async function main(): Promise<number | void> {
+  const [role, ...rest] = process.argv.slice(2);
+  switch (role) {
+    case "daemon": {
+      const { runDaemon } = await import("./daemon/main.ts");
+      return runDaemon(rest);
+    }
+    case "monitor": {
+      const { runMonitor } = await import("./monitor/main.ts");
+      return runMonitor(rest);
+    }
+    default: {
+      const { runCli } = await import("./cli/main.ts");
+      return runCli(process.argv.slice(2));
+    }
+  }
+}
+
+main().then(
+  (status) => {
+    if (typeof status === "number") process.exit(status);
+  },
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
+  },
+);
