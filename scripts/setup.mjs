@@ -1,0 +1,81 @@
+// What this machine needs, for the scripts that plain Node runs before Bun is there.
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+export const root = new URL("..", import.meta.url).pathname;
+export const bun = join(root, "node_modules/.bin/bun");
+const dockerClient = join(root, "dist/docker-client/usr/bin");
+
+/** Programs the engine drives, and why. `file` is looked for where a name in PATH is not enough. */
+export const enginePackages = [
+  { package: "crun", program: "crun", why: "the OCI runtime that starts containers" },
+  { package: "runc", program: "runc", why: "the second OCI runtime, for hosts where crun cannot run" },
+  { package: "nftables", program: "nft", why: "NAT and published ports" },
+  { package: "iproute2", program: "ip", why: "looking at networks" },
+  { package: "busybox-static", program: "busybox", why: "the first image, where no registry can be reached" },
+  { package: "tini", program: "tini-static", why: "the init of `run --init`" },
+  { package: "xz-utils", program: "xz", why: "images that are packed with xz" },
+  { package: "procps", program: "ps", why: "`top` with ps options" },
+];
+
+const env = { ...process.env, PATH: `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin` };
+export const has = (program) => (env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)));
+
+/** Runs a program with its output shown; throws when it fails. */
+export function run(command, args, options = {}) {
+  execFileSync(command, args, { cwd: root, env, stdio: "inherit", ...options });
+}
+
+/** Installs from Debian what is missing, and nothing that is there. */
+export function installPackages(packages, say = console.log) {
+  const missing = packages.filter(({ program }) => !has(program));
+  if (missing.length === 0) return;
+  for (const { package: name, why } of missing) say(`installing ${name}: ${why}`);
+  const apt = (...args) => run("apt-get", ["-qq", "-o", "Dpkg::Use-Pty=0", ...args], { stdio: ["ignore", "ignore", "inherit"], env: { ...env, DEBIAN_FRONTEND: "noninteractive" } });
+  apt("update");
+  apt("install", "-y", "--no-install-recommends", ...missing.map(({ package: name }) => name));
+}
+
+/** The packages of package-lock.json, when they are not the ones that are installed. */
+export function installModules(say = console.log) {
+  const installed = join(root, "node_modules/.package-lock.json");
+  const fresh = existsSync(bun) && existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs;
+  if (fresh) return;
+  say("installing npm packages: npm ci");
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+}
+
+/**
+ * The stock docker client for tests: the machine's, else Debian's, unpacked without being installed (the package
+ * would start a second engine). Gives the folder to put into PATH, or an empty string.
+ */
+export function dockerClientFolder(say = console.log) {
+  if (has("docker")) return "";
+  if (!existsSync(join(dockerClient, "docker"))) {
+    say("unpacking Debian's docker client: the stock client that tests drive");
+    const folder = join(root, "dist/docker-client");
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    run("apt-get", ["-qq", "update"], { stdio: "ignore" });
+    run("apt-get", ["-qq", "download", "docker.io"], { cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
+    run("dpkg", ["-x", readdirSync(folder).find((name) => name.endsWith(".deb")), "."], { cwd: folder });
+  }
+  return dockerClient;
+}
+
+/**
+ * On a host with both cgroup versions, crun refuses when a controller was left to version 2. Mounting that controller
+ * as version 1 cures it; nothing uses it there.
+ */
+export function mountLeftControllers(say = console.log) {
+  const list = "/sys/fs/cgroup/unified/cgroup.controllers";
+  if (!existsSync(list)) return;
+  for (const controller of readFileSync(list, "utf8").trim().split(/\s+/).filter(Boolean)) {
+    const folder = join("/sys/fs/cgroup", controller);
+    say(`mounting the cgroup controller ${controller} at ${folder}: crun refuses a hybrid host that leaves it to cgroup v2`);
+    mkdirSync(folder, { recursive: true });
+    const done = spawnSync("mount", ["-t", "cgroup", "-o", controller, "cgroup", folder], { encoding: "utf8" });
+    if (done.status !== 0) say(`that failed (${done.stderr.trim()}): containers will use runc`);
+  }
+}
