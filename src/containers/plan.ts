@@ -136,6 +136,10 @@ export interface SecurityPlan {
   readonly capabilities: readonly string[];
   readonly seccomp: { readonly kind: "default" } | { readonly kind: "unconfined" } | { readonly kind: "profile"; readonly profile: string };
   readonly noNewPrivileges: boolean;
+  /** Empty where the host has no AppArmor or nothing was asked. */
+  readonly apparmorProfile: string;
+  /** `--security-opt writable-cgroups`; privileged containers have it. */
+  readonly writableCgroups: boolean;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
   /** The `--security-opt` rows as given, for inspect. */
