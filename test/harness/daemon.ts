@@ -7,7 +7,7 @@ const root = new URL("../..", import.meta.url).pathname;
 const bun = join(root, "node_modules/.bin/bun");
 
 /** The engine's own program: the built test binary where there is one, else the source. */
-const program: readonly string[] = process.env["BERTH_BINARY"] ? [process.env["BERTH_BINARY"]] : [bun, join(root, "src/main.ts")];
+export const program: readonly string[] = process.env["BERTH_BINARY"] ? [process.env["BERTH_BINARY"]] : [bun, join(root, "src/main.ts")];
 
 export interface TestDaemon extends AsyncDisposable {
   readonly socket: string;

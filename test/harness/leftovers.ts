@@ -1,0 +1,59 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { TestDaemon } from "./daemon.ts";
+import { mounts } from "./daemon.ts";
+import { run } from "./run.ts";
+
+/** All that containers make on this machine, to be compared with what was there before. */
+export interface Leftovers {
+  readonly mounts: number;
+  readonly namespaces: string[];
+  readonly bundles: string[];
+  readonly containers: string[];
+  readonly snapshots: number;
+  readonly cgroups: string[];
+  readonly links: string[];
+  readonly elements: string;
+  readonly volumes: string;
+}
+
+const list = (folder: string): Promise<string[]> =>
+  readdir(folder).then(
+    (names) => names.sort(),
+    () => [],
+  );
+
+/** Looks at mounts, namespaces, folders, cgroups, interfaces and port maps of a daemon that has no containers. */
+export async function leftovers(daemon: TestDaemon): Promise<Leftovers> {
+  const bridge = await daemon.ok("network", "inspect", "-f", '{{index .Options "com.docker.network.bridge.name"}}', "bridge");
+  const links = (await run(["ip", "-o", "link", "show", "master", bridge])).stdout.split("\n").filter(Boolean);
+  const ruleset = (await run(["nft", "list", "ruleset"])).stdout;
+  return {
+    mounts: (await mounts(daemon.folder)).length,
+    namespaces: await list(join(daemon.execRoot, "netns")),
+    bundles: await list(join(daemon.execRoot, "c")),
+    containers: await list(join(daemon.dataRoot, "containers")),
+    snapshots: (await snapshotsOf(daemon)).length,
+    cgroups: await cgroupsOf(daemon),
+    links: links.map((line) => line.split(": ")[1] ?? ""),
+    elements: (ruleset.match(/dnat|elements = \{[^}]*\}/g) ?? []).filter((text) => text.startsWith("elements")).join("\n"),
+    volumes: await daemon.ok("volume", "ls", "-q"),
+  };
+}
+
+/** Writable snapshots: folders that hold an `upper`. */
+async function snapshotsOf(daemon: TestDaemon): Promise<string[]> {
+  return Array.fromAsync(new Bun.Glob("snapshots/**/work").scan({ cwd: daemon.dataRoot, onlyFiles: false, dot: true })).catch(() => []);
+}
+
+/** Cgroups below /berth whose name is an id that this daemon's log mentions; others belong to other engines. */
+async function cgroupsOf(daemon: TestDaemon): Promise<string[]> {
+  const all = new Set((await Promise.all(["pids", "memory", "unified"].map((controller) => list(`/sys/fs/cgroup/${controller}/berth`)))).flat());
+  const events = await daemon.docker(["events", "--since", "1", "--until", "0s", "--format", "{{.Actor.ID}}"]).then(({ stdout }) => stdout);
+  return [...all].filter((name) => /^[0-9a-f]{64}$/.test(name) && events.includes(name)).sort();
+}
+
+/** Open descriptors of a process. */
+export const descriptors = async (pid: number): Promise<number> => (await readdir(`/proc/${pid}/fd`)).length;
+
+export const resident = async (pid: number): Promise<number> => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
