@@ -4,12 +4,17 @@ import { mkdirSync, renameSync } from "node:fs";
 
 const forTests = process.argv.includes("--test");
 const out = forTests ? "dist/berth-test" : "dist/berth";
-const sources = [...new Glob("src/**/*.{ts,tsx,html,css}").scanSync()].filter((file) => !file.endsWith(".test.ts")).sort();
-const commit = Bun.spawnSync(["git", "rev-parse", "--short=7", "HEAD"], { stderr: "ignore" }).stdout.toString().trim() || "unknown";
+const sources = [...new Glob("src/**/*.{ts,tsx,html,css}").scanSync()]
+  .filter((file) => !file.endsWith(".test.ts"))
+  .sort();
+const commit =
+  Bun.spawnSync(["git", "rev-parse", "--short=7", "HEAD"], { stderr: "ignore" }).stdout.toString().trim() || "unknown";
 const { version } = (await Bun.file("package.json").json()) as { version: string };
 
 const hash = new Bun.CryptoHasher("sha256");
-hash.update(`${commit} ${Bun.version} ${await Bun.file("scripts/build.ts").text()} ${await Bun.file("package-lock.json").text()}`);
+hash.update(
+  `${commit} ${Bun.version} ${await Bun.file("scripts/build.ts").text()} ${await Bun.file("package-lock.json").text()}`,
+);
 for (const file of sources) hash.update(`\0${file}\0${await Bun.file(file).text()}`);
 const stamp = hash.digest("hex");
 const stampFile = Bun.file(`${out}.stamp`);
@@ -30,13 +35,24 @@ const workers = sources.filter((file) => file.endsWith("-worker.ts"));
 mkdirSync("dist", { recursive: true });
 const build = Bun.spawnSync(
   [
-    process.execPath, "build", "--compile", "--minify", "--bytecode", "--splitting", "--format=esm",
+    process.execPath,
+    "build",
+    "--compile",
+    "--minify",
+    "--bytecode",
+    "--splitting",
+    "--format=esm",
     // a compiled program would otherwise run code of the folder it is started in
-    "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig",
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
     // entries keep their name beside the chunks, so `new URL("./x-worker.ts", import.meta.url)` holds in both forms
-    "--entry-naming", "[name].ts",
+    "--entry-naming",
+    "[name].ts",
     ...Object.entries(defines).flatMap(([name, value]) => ["--define", `process.env.${name}=${JSON.stringify(value)}`]),
-    "src/main.ts", ...workers, "--outfile", `${out}.new`,
+    "src/main.ts",
+    ...workers,
+    "--outfile",
+    `${out}.new`,
   ],
   { stdout: "inherit", stderr: "inherit" },
 );

@@ -20,14 +20,20 @@ for (const [name, command] of Object.entries(steps)) {
   const startedAt = performance.now();
   const live = name === "tests"; // long: shown as it goes
   const child = Bun.spawn(command, { stdout: live ? "inherit" : "pipe", stderr: live ? "inherit" : "pipe" });
-  const output = live ? "" : (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
+  const output = live
+    ? ""
+    : (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
   const good = (await child.exited) === 0;
   if (!good) {
     failed.push(name);
     process.stdout.write(output.endsWith("\n") || output === "" ? output : `${output}\n`);
   }
   const note = good ? (output.trim().split("\n").at(-1) ?? "") : command.join(" ");
-  console.log(`${good ? "ok    " : "FAILED"} ${name.padEnd(10)} ${((performance.now() - startedAt) / 1000).toFixed(1)}s  ${note}`);
+  console.log(
+    `${good ? "ok    " : "FAILED"} ${name.padEnd(10)} ${((performance.now() - startedAt) / 1000).toFixed(1)}s  ${note}`,
+  );
 }
 console.log(failed.length === 0 ? "ok: all green" : `not ok: ${failed.join(", ")}`);
 process.exit(failed.length === 0 ? 0 : 1);
+
+export {};

@@ -32,7 +32,11 @@ export function installPackages(packages, say = console.log) {
   const missing = packages.filter(({ program }) => !has(program));
   if (missing.length === 0) return;
   for (const { package: name, why } of missing) say(`installing ${name}: ${why}`);
-  const apt = (...args) => run("apt-get", ["-qq", "-o", "Dpkg::Use-Pty=0", ...args], { stdio: ["ignore", "ignore", "inherit"], env: { ...env, DEBIAN_FRONTEND: "noninteractive" } });
+  const apt = (...args) =>
+    run("apt-get", ["-qq", "-o", "Dpkg::Use-Pty=0", ...args], {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...env, DEBIAN_FRONTEND: "noninteractive" },
+    });
   apt("update");
   apt("install", "-y", "--no-install-recommends", ...missing.map(({ package: name }) => name));
 }
@@ -40,7 +44,10 @@ export function installPackages(packages, say = console.log) {
 /** The packages of package-lock.json, when they are not the ones that are installed. */
 export function installModules(say = console.log) {
   const installed = join(root, "node_modules/.package-lock.json");
-  const fresh = existsSync(bun) && existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs;
+  const fresh =
+    existsSync(bun) &&
+    existsSync(installed) &&
+    statSync(installed).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs;
   if (fresh) return;
   say("installing npm packages: npm ci");
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
@@ -73,7 +80,9 @@ export function mountLeftControllers(say = console.log) {
   if (!existsSync(list)) return;
   for (const controller of readFileSync(list, "utf8").trim().split(/\s+/).filter(Boolean)) {
     const folder = join("/sys/fs/cgroup", controller);
-    say(`mounting the cgroup controller ${controller} at ${folder}: crun refuses a hybrid host that leaves it to cgroup v2`);
+    say(
+      `mounting the cgroup controller ${controller} at ${folder}: crun refuses a hybrid host that leaves it to cgroup v2`,
+    );
     mkdirSync(folder, { recursive: true });
     const done = spawnSync("mount", ["-t", "cgroup", "-o", controller, "cgroup", folder], { encoding: "utf8" });
     if (done.status !== 0) say(`that failed (${done.stderr.trim()}): containers will use runc`);
