@@ -21,7 +21,7 @@ export interface Images extends ImageStore {
   /** Downloads from a registry. Until registries are built: not-found, Docker's text. */
   pull(reference: string, options: Asked & { platform: string; auth: string; report: Report }): Promise<Image>;
   /** Makes an image of a container's changes: `diff` is a layer tar. */
-  commit(options: Asked & { parent: string; diff: Readable; repository: string; tag: string; comment: string; author: string; config: OciRunConfig; containerId: string; command: string }): Promise<Image>;
+  commit(options: Asked & { parent: string; diff: Readable; repository: string; tag: string; comment: string; author: string; config: OciRunConfig; changes: readonly string[]; containerId: string; command: string }): Promise<Image>;
   /** Bytes of all layers on disk, each counted once. */
   layersBytes(): number;
 }

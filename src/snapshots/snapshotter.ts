@@ -1,3 +1,5 @@
+import type { Readable } from "node:stream";
+
 /**
  * A snapshotter keeps unpacked image layers, each once, and gives containers a writable copy-on-write file system
  * over a chain of them. A layer is committed by chain id (OCI image-spec, "Layer ChainID") and never changes again;
@@ -21,6 +23,8 @@ export interface Snapshotter {
   usage(key: string): Promise<{ bytes: number; files: number }>;
   /** What the snapshot changed over its layers, sorted by path. */
   changes(key: string): Promise<readonly Change[]>;
+  /** The changes as an uncompressed layer tar, whiteouts included (OCI image-spec, "layer.md"). */
+  diffTar(key: string): Readable;
 }
 
 export interface Change {

@@ -13,6 +13,7 @@ import { publish } from "../events.ts";
 import { logTarget } from "../logs.ts";
 import type { ContainerPlan, MountPlan } from "../plan.ts";
 import { initialState } from "../state.ts";
+import { checkBindSources } from "./mounts.ts";
 import { randomName } from "./names.ts";
 import { normalizeCreate } from "./normalize.ts";
 
@@ -42,6 +43,7 @@ export async function createContainer(deps: ContainerDeps, request: CreateReques
     containers: (ref) => deps.records.get(ref),
   });
   deps.runtimes.get(plan.runtime);
+  await checkBindSources(plan.mounts);
   (await deps.logDriver(plan.log.driver)).validate(plan.log.options);
   const container: Container = {
     id,
@@ -71,9 +73,7 @@ async function make(deps: ContainerDeps, container: Container, image: Image, cal
   undo.defer(() => deps.snapshotter.remove(id));
   await Promise.all([snapshot, mkdir(logTarget(container).folder, { recursive: true, mode: 0o710 })]);
   fault("create.after-snapshot");
-  const mounts: MountView[] = [];
-  for (const mount of plan.mounts) mounts.push(await viewOf(deps, container, mount, caller, undo));
-  const made = mounts.length > 0 ? deps.records.change(id, { mounts }) : container;
+  const made = plan.mounts.length > 0 ? await makeVolumes(deps, container, caller, undo) : container;
   undo.move();
   publish(deps.events, made, "create", caller);
 }
@@ -111,24 +111,36 @@ export function containerPaths({ dataRoot, execRoot }: Settings, id: string, pla
   };
 }
 
-/** Makes a mount's volume where it needs one and says how inspect shows the mount. */
-async function viewOf(deps: ContainerDeps, { id }: Container, mount: MountPlan, caller: Caller, undo: AsyncDisposableStack): Promise<MountView> {
+/** Makes the volumes that the mounts name, or that have no name yet, and says how inspect shows each mount. */
+async function makeVolumes(deps: ContainerDeps, container: Container, caller: Caller, undo: AsyncDisposableStack): Promise<Container> {
+  const { id, plan } = container;
+  const mounts: MountPlan[] = [];
+  for (const mount of plan.mounts) {
+    if (mount.type !== "volume") {
+      mounts.push(mount);
+      continue;
+    }
+    const { name } = await deps.volumes.create({ name: mount.volume, driver: mount.driver, labels: mount.labels, options: mount.options, caller });
+    if (mount.volume === "") undo.defer(() => deps.volumes.remove(name, { force: true, caller }));
+    deps.volumes.hold(name, id);
+    undo.defer(() => deps.volumes.release(name, id));
+    mounts.push({ ...mount, volume: name });
+  }
+  return deps.records.change(id, { plan: { ...plan, mounts }, mounts: mounts.flatMap((mount) => viewOf(deps, mount)) });
+}
+
+function viewOf(deps: ContainerDeps, mount: MountPlan): MountView[] {
   const view = { target: mount.target, mode: mount.mode, readWrite: !mount.readOnly, driver: "", name: "", propagation: "" };
   switch (mount.type) {
     case "bind":
-      return { ...view, type: "bind", source: mount.source, propagation: mount.propagation };
+      return [{ ...view, type: "bind", source: mount.source, propagation: mount.propagation }];
     case "tmpfs":
-      return { ...view, type: "tmpfs", source: "" };
+      return mount.listed ? [{ ...view, type: "tmpfs", source: "" }] : [];
     case "image":
-      return { ...view, type: "image", source: mount.source };
+      return [{ ...view, type: "image", source: mount.source }];
     case "volume": {
-      const volume = await deps.volumes.create({ name: mount.volume, driver: mount.driver, labels: mount.labels, options: mount.options, caller });
-      if (mount.anonymous) {
-        undo.defer(() => deps.volumes.remove(volume.name, { force: true, caller }));
-      }
-      deps.volumes.hold(volume.name, id);
-      undo.defer(() => deps.volumes.release(volume.name, id));
-      return { ...view, type: "volume", name: volume.name, source: volume.mountpoint, driver: volume.driver };
+      const { name, mountpoint, driver } = deps.volumes.get(mount.volume);
+      return [{ ...view, type: "volume", name, source: mountpoint, driver }];
     }
   }
 }

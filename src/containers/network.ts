@@ -1,0 +1,79 @@
+import { EngineError } from "../base/errors.ts";
+import type { Caller } from "../spec/caller.ts";
+import type { EndpointSettings } from "../spec/engine/types.gen.ts";
+import type { Container } from "./container.ts";
+import { attachment } from "./create/network.ts";
+import { type ContainerDeps, lockTimeoutMs } from "./deps.ts";
+import type { ContainerPlan } from "./plan.ts";
+import { isLive } from "./state.ts";
+
+/** Connects a container to a network: at once when it runs, at its next start when it does not (moby parity). */
+export async function connectNetwork(deps: ContainerDeps, ref: string, network: string, settings: EndpointSettings, caller: Caller): Promise<void> {
+  const { id } = deps.records.get(ref);
+  using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
+  const container = deps.records.get(id);
+  const { name, id: networkId } = deps.networks.get(network);
+  checkConnectable(container, name);
+  const { plan } = container;
+  if (planned(deps, plan, networkId)) throw new EngineError("forbidden", `endpoint with name ${container.name} already exists in network ${name}`, { id, network });
+  const wanted = attachment(name, settings);
+  const after: ContainerPlan["network"] = { ...plan.network, mode: name === "bridge" && plan.network.mode === "bridge" ? "bridge" : "networks", attachments: [...plan.network.attachments, wanted] };
+  deps.records.change(id, { plan: { ...plan, network: after }, request: withEndpoint(container, name, settings) });
+  if (!isLive(container.state) || !container.state.sandbox) return;
+  try {
+    const sandbox = await deps.networks.connect(container.state.sandbox, { ...after, containerId: id, containerName: container.name }, wanted, { caller });
+    deps.records.setState(id, { ...deps.records.get(id).state, sandbox });
+  } catch (error) {
+    deps.records.change(id, { plan, request: container.request });
+    throw error;
+  }
+}
+
+/** Takes a container off a network. `force` does it even for a container that is gone (the API looks it up). */
+export async function disconnectNetwork(deps: ContainerDeps, ref: string, network: string, options: { caller: Caller; force: boolean }): Promise<void> {
+  const { id } = deps.records.get(ref);
+  using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
+  const container = deps.records.get(id);
+  const { name, id: networkId } = deps.networks.get(network);
+  const { plan } = container;
+  if (plan.network.mode === "host") throw new EngineError("forbidden", "container cannot be disconnected from host network - container must be created in host network mode", { id });
+  if (!planned(deps, plan, networkId)) throw new EngineError("internal", `container ${id} is not connected to network ${name}`, { id, network });
+  const attachments = plan.network.attachments.filter((row) => deps.networks.get(row.network).id !== networkId);
+  const after: ContainerPlan["network"] = { ...plan.network, mode: "networks", attachments };
+  if (isLive(container.state) && container.state.sandbox) {
+    const sandbox = await deps.networks.disconnect(container.state.sandbox, { ...after, containerId: id, containerName: container.name }, networkId, { caller: options.caller });
+    deps.records.setState(id, { ...deps.records.get(id).state, sandbox });
+  }
+  deps.records.change(id, { plan: { ...plan, network: after }, request: withoutEndpoint(container, name) });
+}
+
+function checkConnectable({ plan }: Container, name: string): void {
+  const { mode } = plan.network;
+  if (mode === "host" || mode === "container") {
+    throw new EngineError("invalid", "container sharing network namespace with another container or host cannot be connected to any other network");
+  }
+  if (mode === "none" || name === "none") {
+    throw new EngineError("invalid", "container cannot be connected to multiple networks with one of the networks in private (none) mode");
+  }
+  if (name === "host") throw new EngineError("invalid", "cannot connect container to host network - container must be created in host network mode");
+}
+
+/** Whether the plan has the network, by whatever name it was given. */
+function planned(deps: ContainerDeps, plan: ContainerPlan, networkId: string): boolean {
+  return plan.network.attachments.some(({ network }) => {
+    try {
+      return deps.networks.get(network).id === networkId;
+    } catch {
+      return false; // a network that is gone is not this one
+    }
+  });
+}
+
+function withEndpoint({ request }: Container, name: string, settings: EndpointSettings): Container["request"] {
+  return { ...request, networking: { ...request.networking, EndpointsConfig: { ...request.networking.EndpointsConfig, [name]: settings } } };
+}
+
+function withoutEndpoint({ request }: Container, name: string): Container["request"] {
+  const { [name]: _gone, ...others } = request.networking.EndpointsConfig ?? {};
+  return { ...request, networking: { ...request.networking, EndpointsConfig: others } };
+}
