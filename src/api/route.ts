@@ -32,9 +32,11 @@ export interface RouteContext<Id extends OperationId> {
 
 export interface Route<Id extends OperationId> {
   readonly can: Permission;
-  /** Gives the body of the answer; a `Reply` where the answer is more than JSON with the operation's own status. */
-  handle(context: RouteContext<Id>): Promise<OperationTypes[Id]["reply"] | Reply> | OperationTypes[Id]["reply"] | Reply;
+  /** Gives the body of the answer; a `Reply` where the answer is more than JSON with the operation's status. */
+  handle(context: RouteContext<Id>): Promise<Answer<Id>> | Answer<Id>;
 }
+
+type Answer<Id extends OperationId> = OperationTypes[Id]["reply"] | Shaped | Reply;
 
 /** One entry per operation: leaving one out does not compile. */
 export type Routes = { readonly [Id in OperationId]: Route<Id> };
@@ -48,9 +50,18 @@ export class Reply {
   }
 }
 
-/** A JSON answer whose shape is that of an older API version than the generated types, or with another status. */
-export const jsonReply = (value: unknown, options: { status?: number; headers?: Headers } = {}): Reply =>
-  new Reply((exchange) => exchange.send(options.status ?? 200, { "Content-Type": "application/json", ...options.headers }, jsonText(value)));
+/**
+ * JSON in the shape of the newest version spoken here where that differs from the generated types, which are of 1.56.
+ * Older versions' changes apply to it as to any reply.
+ */
+export class Shaped {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+export const shaped = (value: unknown): Shaped => new Shaped(value);
 
 export const textReply = (status: number, text: string, headers: Headers = {}): Reply =>
   new Reply((exchange) => exchange.send(status, { "Content-Type": "text/plain; charset=utf-8", ...headers }, text));

@@ -130,9 +130,9 @@ function chunk(piece: string | Uint8Array): string | Uint8Array {
   if (typeof piece === "string") return `${Buffer.byteLength(piece).toString(16)}\r\n${piece}\r\n`;
   const size = `${piece.length.toString(16)}\r\n`;
   const framed = Buffer.allocUnsafe(size.length + piece.length + 2);
-  framed.latin1Write(size, 0);
+  framed.write(size, 0, "latin1");
   framed.set(piece, size.length);
-  framed.latin1Write("\r\n", size.length + piece.length);
+  framed.write("\r\n", size.length + piece.length, "latin1");
   return framed;
 }
 

@@ -1,0 +1,19 @@
+import type { Routes } from "./route.ts";
+import { absentRoutes } from "./routes/absent.ts";
+import { containerRoutes } from "./routes/container.ts";
+import { containerStreamRoutes } from "./routes/container-streams.ts";
+import { imageRoutes } from "./routes/image.ts";
+import { networkRoutes } from "./routes/network.ts";
+import { systemRoutes } from "./routes/system.ts";
+import { volumeRoutes } from "./routes/volume.ts";
+
+/** Every operation of the Engine API. */
+export const routes: Routes = {
+  ...systemRoutes,
+  ...containerRoutes,
+  ...containerStreamRoutes,
+  ...imageRoutes,
+  ...volumeRoutes,
+  ...networkRoutes,
+  ...absentRoutes,
+};

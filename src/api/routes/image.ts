@@ -1,0 +1,174 @@
+import { nowNs } from "../../base/clock.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Image } from "../../images/image.ts";
+import type { OciRunConfig } from "../../spec/oci/image.ts";
+import { flag, labelsMatch, readFilters } from "../filters.ts";
+import { filterImages, imageFilterKeys } from "../image-filters.ts";
+import { containersByImage, imageUse } from "../image-use.ts";
+import { type Routes, shaped, streamReply } from "../route.ts";
+import { progressReply } from "../streams/progress.ts";
+import { readTimestamp } from "../timestamp.ts";
+import { imageJson, imageSummary } from "../views/image-json.ts";
+
+export const imageRoutes = {
+  ImageList: {
+    can: "image:list",
+    handle({ deps, query }) {
+      const filters = readFilters(query.filters, imageFilterKeys);
+      const counts = containersByImage(deps);
+      return shaped(filterImages(deps, filters).map((image) => imageSummary(image, { containers: counts.get(image.id) ?? 0, sharedBytes: query["shared-size"] === true ? 0 : -1 })));
+    },
+  },
+
+  ImageInspect: {
+    can: "image:read",
+    handle: ({ deps, params }) => shaped(imageJson(deps.images.resolve(params.name), deps.system)),
+  },
+
+  ImageHistory: {
+    can: "image:read",
+    handle: ({ deps, params }) =>
+      deps.images.history(params.name).map((entry) => ({
+        Id: entry.imageId === "" ? "<missing>" : entry.imageId,
+        Created: Math.floor((Date.parse(entry.created ?? "") || 0) / 1000),
+        CreatedBy: entry.created_by ?? "",
+        Tags: entry.references.length > 0 ? [...entry.references] : (null as unknown as string[]), // null on the wire
+        Size: entry.layerBytes,
+        Comment: entry.comment ?? "",
+      })),
+  },
+
+  ImageCreate: {
+    can: "image:pull",
+    handle({ deps, search, caller, signal, exchange }) {
+      const source = search.get("fromSrc") ?? "";
+      const platform = search.get("platform") ?? "";
+      if (source !== "") {
+        if (source !== "-") throw new EngineError("not-implemented", "import from an address is not supported: download it and give it as a file");
+        const changes = search.getAll("changes");
+        return progressReply(async ({ report, send }) => {
+          const image = await deps.images.import(exchange.body.stream(), {
+            caller, signal, changes, platform, report,
+            repository: search.get("repo") ?? "", tag: search.get("tag") ?? "", message: search.get("message") ?? "",
+          });
+          send({ status: image.id });
+        });
+      }
+      const from = search.get("fromImage") ?? "";
+      if (from === "") throw new EngineError("invalid", "invalid reference format");
+      const tag = search.get("tag") ?? "";
+      const reference = tag === "" ? from : `${from}${tag.includes(":") ? "@" : ":"}${tag}`;
+      const auth = exchange.head.headers.get("x-registry-auth") ?? "";
+      return progressReply(async ({ report }) => void (await deps.images.pull(reference, { caller, signal, platform, auth, report })));
+    },
+  },
+
+  ImagePush: {
+    can: "image:push",
+    handle({ deps, params }) {
+      deps.images.resolve(params.name);
+      throw new EngineError("not-implemented", "pushing to a registry is not available yet");
+    },
+  },
+
+  ImageTag: {
+    can: "image:tag",
+    async handle({ deps, params, query, caller }) {
+      await deps.images.tag(params.name, { repository: query.repo ?? "", tag: query.tag ?? "" }, { caller });
+    },
+  },
+
+  ImageDelete: {
+    can: "image:remove",
+    async handle({ deps, params, query, caller }) {
+      const removed = await deps.images.remove(params.name, { caller, force: query.force ?? false, prune: !(query.noprune ?? false), inUse: imageUse(deps) });
+      return removed.map((item) => ("untagged" in item ? { Untagged: item.untagged } : { Deleted: item.deleted }));
+    },
+  },
+
+  ImageSearch: {
+    can: "image:search",
+    handle: () => {
+      throw new EngineError("not-implemented", "searching a registry is not available yet");
+    },
+  },
+
+  ImagePrune: {
+    can: "image:prune",
+    async handle({ deps, query, caller }) {
+      const filters = readFilters(query.filters, ["dangling", "label", "label!", "until"]);
+      const danglingOnly = flag(filters, "dangling") ?? true;
+      const untilNs = readTimestamp("until", filters.get("until")?.[0], nowNs());
+      const keep = (image: Image): boolean =>
+        (danglingOnly && image.references.length > 0) ||
+        !labelsMatch(filters, image.config.config?.Labels ?? {}) ||
+        (untilNs !== 0n && BigInt(Date.parse(image.config.created ?? "") || 0) * 1_000_000n > untilNs);
+      const { removed, reclaimedBytes } = await deps.images.prune({ caller, keep, inUse: imageUse(deps) });
+      const list = removed.map((item) => ("untagged" in item ? { Untagged: item.untagged } : { Deleted: item.deleted }));
+      return shaped({ ImagesDeleted: list.length === 0 ? null : list, SpaceReclaimed: reclaimedBytes });
+    },
+  },
+
+  ImageGet: {
+    can: "image:save",
+    handle: async ({ deps, params, caller, signal }) => streamReply(await deps.images.save([params.name], { caller, signal }), { "Content-Type": "application/x-tar" }),
+  },
+
+  ImageGetAll: {
+    can: "image:save",
+    async handle({ deps, query, caller, signal }) {
+      const names = (query.names ?? []).filter((name) => name !== "");
+      if (names.length === 0) throw new EngineError("invalid", "no image names were given");
+      return streamReply(await deps.images.save(names, { caller, signal }), { "Content-Type": "application/x-tar" });
+    },
+  },
+
+  ImageLoad: {
+    can: "image:load",
+    handle: ({ deps, query, caller, signal, exchange }) =>
+      progressReply(async ({ report, send }) => {
+        const loaded = await deps.images.load(exchange.body.stream(), { caller, signal, quiet: query.quiet ?? true, report });
+        for (const { image, reference } of loaded) send({ stream: reference === "" ? `Loaded image ID: ${image.id}\n` : `Loaded image: ${reference}\n` });
+      }),
+  },
+
+  ImageCommit: {
+    can: "container:commit",
+    async handle({ deps, query, body, search, caller, signal }) {
+      const container = deps.containers.get(query.container ?? "");
+      if (!deps.containers.diff) throw new EngineError("not-implemented", "committing a container is not available yet");
+      const image = await deps.images.commit({
+        caller,
+        signal,
+        parent: container.imageId,
+        diff: await deps.containers.diff(container.id, { caller, signal, pause: !search.has("pause") || (query.pause ?? true) }),
+        repository: query.repo ?? "",
+        tag: query.tag ?? "",
+        comment: query.comment ?? "",
+        author: query.author ?? "",
+        config: { ...container.request.config, ...withoutNulls(body) } as OciRunConfig,
+        changes: search.getAll("changes"),
+        containerId: container.id,
+        command: container.plan.process.args.join(" "),
+      });
+      return { Id: image.id };
+    },
+  },
+
+  ImageAttestations: {
+    can: "image:read",
+    handle({ deps, params }) {
+      deps.images.resolve(params.name);
+      throw new EngineError("not-implemented", "attestations of images are not available");
+    },
+  },
+
+  DistributionInspect: {
+    can: "image:read",
+    handle: () => {
+      throw new EngineError("not-implemented", "asking a registry is not available yet");
+    },
+  },
+} satisfies Partial<Routes>;
+
+const withoutNulls = (value: object): object => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null && item !== undefined));

@@ -1,0 +1,15 @@
+import type { EngineEvent } from "../../events/bus.ts";
+
+/** An event as API < 1.52 has it, as a line of JSON. Nanoseconds do not fit a JavaScript number: written by hand. */
+export function eventLine(event: EngineEvent): string {
+  const { type, action, id, attributes, timeNs } = event;
+  const head: Record<string, unknown> = {};
+  if (type === "container" || type === "image") {
+    head["status"] = action;
+    head["id"] = id;
+    if (type === "container") head["from"] = attributes["image"] ?? "";
+  }
+  const sorted = Object.fromEntries(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const body = JSON.stringify({ ...head, Type: type, Action: action, Actor: { ID: id, Attributes: sorted }, scope: "local", time: Number(timeNs / 1_000_000_000n) });
+  return `${body.slice(0, -1)},"timeNano":${timeNs}}`;
+}

@@ -1,0 +1,20 @@
+import type { Exec } from "../../containers/containers.ts";
+
+/** GET /exec/{id}/json. */
+export function execJson(exec: Exec) {
+  const { request } = exec;
+  const [entrypoint = "", ...args] = request.args;
+  return {
+    ID: exec.id,
+    Running: exec.running,
+    ExitCode: exec.exitCode,
+    ProcessConfig: { tty: request.tty, entrypoint, arguments: args, privileged: request.privileged, ...(request.user !== "" && { user: request.user }) },
+    OpenStdin: request.attachStdin,
+    OpenStderr: request.attachStderr,
+    OpenStdout: request.attachStdout,
+    CanRemove: false,
+    ContainerID: exec.containerId,
+    DetachKeys: request.detachKeys,
+    Pid: exec.pid,
+  };
+}
