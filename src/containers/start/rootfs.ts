@@ -1,10 +1,11 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, errorMessage } from "../../base/errors.ts";
-import { engineCaller } from "../../spec/caller.ts";
 import type { Container } from "../container.ts";
 import type { ContainerDeps } from "../deps.ts";
 import type { MountPlan } from "../plan.ts";
+import { removeBundle } from "./bundle.ts";
+import { pinSubpath, subpathTarget } from "./subpath.ts";
 
 /** Where each mount's content is on the host, by target in the container. */
 export type MountSources = ReadonlyMap<string, string>;
@@ -51,8 +52,7 @@ async function volumeSource(deps: ContainerDeps, container: Container, mount: Mo
   const root = await deps.volumes.mount(mount.volume, container.id);
   if (mount.copy && mount.subpath === "") await deps.volumes.populate(mount.volume, container.paths.rootfs, mount.target);
   if (mount.subpath === "") return root;
-  const { resolveSubpath } = await import("./subpath.ts");
-  return resolveSubpath(root, mount.subpath, `volume ${mount.volume}`);
+  return pinSubpath(root, mount.subpath, subpathTarget(container.paths.bundle, mount.target), `volume ${mount.volume}`);
 }
 
 async function imageSource(deps: ContainerDeps, container: Container, mount: MountPlan & { type: "image" }): Promise<string> {
@@ -63,8 +63,7 @@ async function imageSource(deps: ContainerDeps, container: Container, mount: Mou
   await deps.snapshotter.prepare(key, image.chainIds);
   await deps.snapshotter.mount(key, target);
   if (mount.subpath === "") return target;
-  const { resolveSubpath } = await import("./subpath.ts");
-  return resolveSubpath(target, mount.subpath, `image ${mount.source}`);
+  return pinSubpath(target, mount.subpath, subpathTarget(container.paths.bundle, mount.target), `image ${mount.source}`);
 }
 
 /** Snapshot key of an image mount: one per container and target. */
@@ -77,6 +76,7 @@ export async function closeRootfs(deps: ContainerDeps, container: Container): Pr
   const { id, paths, plan } = container;
   await deps.snapshotter.unmount(paths.rootfs);
   for (const mount of plan.mounts) {
+    if ("subpath" in mount && mount.subpath !== "") await deps.snapshotter.unmount(subpathTarget(paths.bundle, mount.target));
     if (mount.type === "volume") await deps.volumes.unmount(mount.volume, id);
     if (mount.type !== "image") continue;
     const key = imageMountKey(container, mount);
@@ -85,9 +85,9 @@ export async function closeRootfs(deps: ContainerDeps, container: Container): Pr
   }
   if (plan.namespaces.ipc === "shareable") await deps.snapshotter.unmount(join(paths.folder, "shm"));
   try {
-    await rm(paths.bundle, { recursive: true, force: true });
+    await removeBundle(paths.bundle);
   } catch (error) {
     // A mount that hangs keeps the folder; the next start of the daemon takes it away.
-    deps.settings.log("warn", "bundle not removed", { id, error: errorMessage(error), caller: engineCaller.via });
+    deps.settings.log("warn", "bundle not removed", { id, error: errorMessage(error) });
   }
 }
