@@ -1,0 +1,283 @@
+import { EngineError } from "../../base/errors.ts";
+import { SyscallError } from "../../kernel/call.ts";
+import {
+  chmodFd, chmodPath, chownFd, chownPath, closeFd, deviceNumber, nameBytes, nodeTypes, seekTo, setLength, setTimes, setTimesFd,
+  statNode, tryCreateFile, tryLink, tryMkdir, tryMknod, tryRmdir, trySymlink, tryUnlink, writeAll,
+} from "../../kernel/fs-node.ts";
+import { setXattr } from "../../kernel/xattr.ts";
+import { removeTree } from "./remove-tree.ts";
+import { badArchive } from "./tar-header.ts";
+import { type ByteSource, type TarEntry, TarReader } from "./tar-reader.ts";
+
+/** Ceilings against archives made to fill a machine. */
+export interface ApplyLimits {
+  readonly maxBytes: number;
+  readonly maxEntries: number;
+}
+
+export interface ApplyOptions {
+  readonly source: ByteSource;
+  readonly limits: ApplyLimits;
+  /** `overlay`: whiteouts become what overlayfs reads; `none`: such names are refused (a plain file tree). */
+  readonly whiteouts: "overlay" | "none";
+  readonly split?: { raw(bytes: Uint8Array): void; file(path: string, sizeBytes: number): void };
+}
+
+export interface Applied {
+  /** Sum of the files' lengths. */
+  readonly sizeBytes: number;
+  readonly entries: number;
+  /** A member replaced another's content: the tar cannot be made again from the files. */
+  readonly irregular: boolean;
+}
+
+const [EEXIST, ENOENT, ENOTDIR, EPERM] = [17, 2, 20, 1];
+
+/**
+ * Unpacks an archive into this thread's root, which must be the target folder (ThreadRoot): whatever names and links
+ * it holds, the kernel keeps them inside. Members may come in any order and more than once; the last one stays.
+ */
+export function applyTar(options: ApplyOptions): Applied {
+  return new Applier(options).run();
+}
+
+class Applier {
+  readonly #options: ApplyOptions;
+  readonly #reader: TarReader;
+  readonly #folderTimes = new Map<string, bigint>();
+  /** Folders known to be there as folders of this layer, so that their parents need no look. */
+  readonly #folders = new Set<string>([""]);
+  readonly #recorded = new Set<string>();
+  #sizeBytes = 0;
+  #entries = 0;
+  #irregular = false;
+
+  constructor(options: ApplyOptions) {
+    this.#options = options;
+    this.#reader = new TarReader(options.source, options.split);
+  }
+
+  run(): Applied {
+    for (let entry = this.#reader.next(); entry; entry = this.#reader.next()) {
+      if (++this.#entries > this.#options.limits.maxEntries) throw badArchive(`more than ${this.#options.limits.maxEntries} members`);
+      this.#sizeBytes += entry.sizeBytes;
+      if (this.#sizeBytes > this.#options.limits.maxBytes) throw badArchive(`more than ${this.#options.limits.maxBytes} bytes of files`);
+      this.#apply(entry);
+    }
+    // children change their folder's time: folders come last, deepest first
+    for (const [path, mtimeNs] of [...this.#folderTimes].reverse()) {
+      const name = nameBytes(path || ".");
+      const node = statNode(name);
+      if (node && (node.mode & nodeTypes.mask) === nodeTypes.folder) setTimes(name, mtimeNs, mtimeNs);
+    }
+    return { sizeBytes: this.#sizeBytes, entries: this.#entries, irregular: this.#irregular };
+  }
+
+  #apply(entry: TarEntry): void {
+    const path = cleanPath(entry.name, "invalid path");
+    const slash = path.lastIndexOf("/");
+    const parent = slash < 0 ? "" : path.slice(0, slash);
+    const base = path.slice(slash + 1);
+    if (base.startsWith(".wh.")) {
+      if (this.#options.whiteouts === "none") throw badArchive(`${path} is a whiteout, which a file tree cannot hold`);
+      this.#parents(parent);
+      return this.#whiteout(parent, base);
+    }
+    if (path === "") return this.#folder(entry, "");
+    this.#parents(parent);
+    switch (entry.type) {
+      case "file":
+        return this.#file(entry, path);
+      case "folder":
+        return this.#folder(entry, path);
+      case "symlink":
+        return this.#node(entry, path, (name) => trySymlink(nameBytes(entry.linkName), name));
+      case "link":
+        return this.#link(entry, path);
+      case "fifo":
+        return this.#node(entry, path, (name) => tryMknod(name, nodeTypes.fifo | (entry.mode & 0o7777), 0n));
+      case "character":
+      case "block": {
+        const type = entry.type === "block" ? nodeTypes.block : nodeTypes.character;
+        const device = deviceNumber(entry.devMajor, entry.devMinor);
+        return this.#node(entry, path, (name) => tryMknod(name, type | (entry.mode & 0o7777), device));
+      }
+    }
+  }
+
+  /** Makes missing parents; archives of some tools leave them out. */
+  #parents(parent: string): void {
+    if (this.#folders.has(parent)) return;
+    let made = "";
+    for (const part of parent.split("/")) {
+      made = made === "" ? part : `${made}/${part}`;
+      if (this.#folders.has(made)) continue;
+      const code = tryMkdir(nameBytes(made), 0o755);
+      if (code !== 0 && code !== EEXIST) throw failure("mkdir", code, made);
+      if (code === 0) this.#folders.add(made);
+      // what exists may be a link to a folder: then the next step finds out, inside this root
+    }
+  }
+
+  #file(entry: TarEntry, path: string): void {
+    const name = nameBytes(path);
+    const fd = this.#make(path, name, () => {
+      const made = tryCreateFile(name);
+      return made < 0 ? made : made + 1;
+    }) - 1;
+    try {
+      if (entry.sparse) this.#sparse(fd, entry);
+      else {
+        const byReference = this.#options.split !== undefined && entry.storedBytes > 0;
+        for (let bytes = this.#reader.content(byReference); bytes; bytes = this.#reader.content(byReference)) writeFile(fd, bytes, path);
+        if (byReference) {
+          this.#options.split?.file(path, entry.storedBytes);
+          this.#recorded.add(path);
+        }
+      }
+      chownFd(fd, entry.uid, entry.gid);
+      chmodFd(fd, entry.mode & 0o7777);
+      this.#xattrs(entry, name);
+      setTimesFd(fd, entry.mtimeNs, entry.mtimeNs);
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  #sparse(fd: number, entry: TarEntry): void {
+    for (const part of entry.sparse ?? []) {
+      seekTo(fd, part.offset);
+      let left = part.length;
+      while (left > 0) {
+        const bytes = this.#reader.content(false, left);
+        if (!bytes) throw badArchive("invalid sparse map");
+        writeFile(fd, bytes, entry.name);
+        left -= bytes.length;
+      }
+    }
+    setLength(fd, entry.sizeBytes);
+  }
+
+  #folder(entry: TarEntry, path: string): void {
+    const name = nameBytes(path || ".");
+    let code = path === "" ? EEXIST : tryMkdir(name, 0o700);
+    if (code === EEXIST && path !== "") {
+      const there = statNode(name);
+      if (there && (there.mode & nodeTypes.mask) !== nodeTypes.folder) {
+        this.#clear(path, name);
+        code = tryMkdir(name, 0o700);
+        // a whiteout and then the folder: nothing of the lower one shines through
+        if (code === 0 && isWhiteout(there)) setXattr(name, "trusted.overlay.opaque", Buffer.from("y"));
+      } else code = 0;
+    } else if (code === EEXIST) code = 0;
+    if (code !== 0) throw failure("mkdir", code, path);
+    chownPath(name, entry.uid, entry.gid);
+    chmodPath(name, entry.mode & 0o7777);
+    this.#xattrs(entry, name);
+    this.#folders.add(path);
+    this.#folderTimes.delete(path);
+    this.#folderTimes.set(path, entry.mtimeNs);
+  }
+
+  #link(entry: TarEntry, path: string): void {
+    const from = cleanPath(entry.linkName, "invalid hard link");
+    const name = nameBytes(path);
+    const source = nameBytes(from);
+    if (from === path) return;
+    this.#make(path, name, () => -tryLink(source, name), `link to ${from}`);
+  }
+
+  #node(entry: TarEntry, path: string, make: (name: Buffer) => number): void {
+    const name = nameBytes(path);
+    this.#make(path, name, () => -make(name));
+    chownPath(name, entry.uid, entry.gid);
+    if (entry.type !== "symlink") chmodPath(name, entry.mode & 0o7777);
+    this.#xattrs(entry, name);
+    setTimes(name, entry.mtimeNs, entry.mtimeNs);
+  }
+
+  /** Runs `make`, which gives a result >= 0 or -errno; clears the place first when something is there. */
+  #make(path: string, name: Buffer, make: () => number, what = path): number {
+    let result = make();
+    if (result === -EEXIST) {
+      this.#clear(path, name);
+      result = make();
+    }
+    if (result < 0) throw failure("create", -result, what);
+    return result;
+  }
+
+  #clear(path: string, name: Buffer): void {
+    const code = tryUnlink(name);
+    if (code === 0) {
+      if (this.#recorded.delete(path)) this.#irregular = true;
+      return;
+    }
+    if (code === ENOENT) return;
+    if (tryRmdir(name) !== 0) {
+      removeTree(name);
+      this.#irregular = true;
+    }
+    for (const folder of this.#folders) if (folder === path || folder.startsWith(`${path}/`)) this.#folders.delete(folder);
+  }
+
+  /** OCI image-spec, "Whiteouts", as overlayfs stores them. They speak of lower layers only. */
+  #whiteout(parent: string, base: string): void {
+    const folder = nameBytes(parent || ".");
+    if (base === ".wh..wh..opq") return setXattr(folder, "trusted.overlay.opaque", Buffer.from("y"));
+    if (base.startsWith(".wh..wh.")) return; // aufs' own files
+    const hidden = base.slice(4);
+    if (hidden === "" || hidden === "." || hidden === "..") throw badArchive(`invalid whiteout ${base}`);
+    const path = parent === "" ? hidden : `${parent}/${hidden}`;
+    const name = nameBytes(path);
+    const code = tryMknod(name, nodeTypes.character, 0n);
+    if (code === 0) return;
+    if (code !== EEXIST) throw failure("mknod", code, path);
+    const there = statNode(name);
+    if (there && (there.mode & nodeTypes.mask) === nodeTypes.folder) setXattr(name, "trusted.overlay.opaque", Buffer.from("y"));
+  }
+
+  #xattrs(entry: TarEntry, name: Buffer): void {
+    for (const [key, value] of entry.xattrs) {
+      // overlayfs' own marks would let an archive redirect folders of other layers
+      if (key.startsWith("trusted.overlay.") || key.startsWith("user.overlay.")) continue;
+      try {
+        setXattr(name, key, value);
+      } catch (error) {
+        // as Docker: a file system or namespace that keeps no such attribute is no reason to refuse the image
+        if (!(error instanceof SyscallError) || (error.errno !== 95 && !(error.errno === EPERM && key.startsWith("user.")))) throw error;
+      }
+    }
+  }
+}
+
+const isWhiteout = (node: { mode: number; rdevMajor: number; rdevMinor: number }): boolean =>
+  (node.mode & nodeTypes.mask) === nodeTypes.character && node.rdevMajor === 0 && node.rdevMinor === 0;
+
+function writeFile(fd: number, bytes: Uint8Array, path: string): void {
+  try {
+    writeAll(fd, bytes);
+  } catch (error) {
+    if (error instanceof SyscallError) throw failure("write", error.errno, path);
+    throw error;
+  }
+}
+
+function failure(call: string, code: number, path: string): EngineError {
+  const shown = Buffer.from(path, "latin1").toString("utf8");
+  if (code === 28 || code === 122) return new EngineError("internal", `${call} /${shown}: no space left on device`, { path: shown, errno: code });
+  if (code === ENOENT || code === ENOTDIR) return badArchive(`${call} /${shown}: no such file or directory`);
+  return new EngineError("invalid", new SyscallError(call, code, `/${shown}`).message, { path: shown, errno: code });
+}
+
+/** The path below the root, without `.` and `..`. Throws for one that would leave the root. */
+function cleanPath(name: string, what: string): string {
+  if (!/(^|\/)\.{0,2}(\/|$)/.test(name)) return name;
+  const parts: string[] = [];
+  for (const part of name.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") parts.push(part);
+    else if (parts.pop() === undefined) throw badArchive(`${what} "${Buffer.from(name, "latin1").toString("utf8")}" leads out of the archive`);
+  }
+  return parts.join("/");
+}

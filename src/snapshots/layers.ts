@@ -1,0 +1,33 @@
+import type { Readable } from "node:stream";
+import type { AppliedLayer } from "./apply/appliers.ts";
+
+/** Unpacked layers of a snapshotter: how images fill and empty it. */
+export interface LayerStore {
+  /**
+   * Unpacks a plain tar beside the committed layers. `parent` is the chain id below, whose root folder's owner and
+   * mode the new layer starts with. Throws `invalid` for a bad archive; then nothing is left. The caller disposes it.
+   */
+  stage(tar: AsyncIterable<Uint8Array>, options: { parent: string | undefined; signal?: AbortSignal }): Promise<StagedLayer>;
+  /** Length of a committed layer's files and of its tar. not-found when it is not here. */
+  size(chainId: string): LayerSize;
+  /** The layer's tar, byte for byte as it came. not-found when it is not here. */
+  tar(chainId: string): Readable;
+  /** Removes the layer now, or when the last writable snapshot over it goes. Idempotent. */
+  removeLayer(chainId: string): Promise<void>;
+  /** Chain ids of all committed layers. */
+  layers(): readonly string[];
+  /** Waits for removals that go on in the background. */
+  settled(): Promise<void>;
+}
+
+export interface LayerSize {
+  readonly sizeBytes: number;
+  readonly tarBytes: number;
+  readonly diffId: string;
+}
+
+export interface StagedLayer extends AsyncDisposable {
+  readonly applied: AppliedLayer;
+  /** Makes it the layer `chainId` by one rename. When that is there already, this one goes. */
+  commit(chainId: string): Promise<void>;
+}

@@ -1,0 +1,267 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { EngineError } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
+import { isMounted, mount, unmount } from "../../kernel/mount.ts";
+import { openRoot } from "../../kernel/openat2.ts";
+import { Appliers } from "../apply/appliers.ts";
+import type { ApplyLimits } from "../apply/apply.ts";
+import { rebuildTar } from "../apply/split.ts";
+import type { LayerSize, LayerStore, StagedLayer } from "../layers.ts";
+import type { Change, Snapshotter } from "../snapshotter.ts";
+import { upperChanges } from "./changes.ts";
+import { makeInitLayer } from "./init-layer.ts";
+import { Trash } from "../trash.ts";
+import { upperTar } from "./diff-tar.ts";
+import { upperUsage } from "./usage.ts";
+
+interface Layer extends LayerSize {
+  /** Name of the short link to the layer's files: `lowerdir` of 127 layers must fit in one page. */
+  readonly link: string;
+}
+
+/**
+ * Layers and containers over overlayfs. Below `root`:
+ *   layers/<chain id>/{diff,split,meta}  committed by the rename that puts it there
+ *   l/<n>                                short link to layers/<chain id>/diff; `i` is the init layer
+ *   containers/<key>/{upper,work,lower}  `lower` is a link whose text lists the short links, topmost first
+ *   tmp/, trash/                         emptied at each start
+ */
+export class OverlaySnapshotter implements Snapshotter, LayerStore {
+  readonly name = "overlay2"; // moby parity: the name that info and inspect show
+  readonly #root: string;
+  readonly #limits: ApplyLimits;
+  readonly #appliers: Appliers;
+  readonly #trash: Trash;
+  readonly #layers = new Map<string, Layer>();
+  readonly #chainOfLink = new Map<string, string>();
+  /** Lower links of each writable snapshot. */
+  readonly #containers = new Map<string, readonly string[]>();
+  /** Layers that no image needs, kept for the sake of writable snapshots. */
+  readonly #orphans = new Set<string>();
+  /** For option strings that are too long with whole paths. */
+  readonly #linksFd: number;
+  #nextLink = 0;
+  #staged = 0;
+
+  constructor(options: { root: string; appliers: Appliers; limits: ApplyLimits }) {
+    this.#root = options.root;
+    this.#appliers = options.appliers;
+    this.#limits = options.limits;
+    // 0710: other users must not reach set-user-id files of images (CVE-2021-41091)
+    for (const folder of ["", "layers", "l", "containers", "tmp", "trash"]) mkdirSync(join(this.#root, folder), { recursive: true, mode: 0o710 });
+    this.#trash = new Trash(join(this.#root, "trash"));
+    this.#trash.sweep(join(this.#root, "tmp"));
+    makeInitLayer(join(this.#root, "init"));
+    this.#link("i", "../init");
+    this.#readLayers();
+    this.#readContainers();
+    this.#linksFd = openRoot(join(this.#root, "l"));
+  }
+
+  has(chainId: string): boolean {
+    return this.#layers.has(chainId);
+  }
+
+  async prepare(key: string, chainIds: readonly string[]): Promise<void> {
+    if (this.#containers.has(key)) return;
+    const lower = [...chainIds].reverse().map((chainId) => this.#layer(chainId).link);
+    const top = chainIds.at(-1);
+    const folder = this.#container(key);
+    // what a crash left without its last step, `lower`, is empty: it is used again
+    mkdirSync(join(folder, "upper"), { recursive: true });
+    mkdirSync(join(folder, "work"), { recursive: true, mode: 0o700 });
+    copyOwner(top === undefined ? join(this.#root, "init") : this.#diff(top), join(folder, "upper"));
+    fault("snapshot.prepare.after-dirs");
+    symlinkSync([...lower, "i"].join(":"), join(folder, "lower"));
+    this.#containers.set(key, lower);
+    for (const link of lower) this.#orphans.delete(this.#chainOfLink.get(link) ?? "");
+  }
+
+  async mount(key: string, target: string): Promise<void> {
+    if (isMounted(target)) return;
+    const lower = this.#lower(key);
+    const folder = this.#container(key);
+    // index=off, metacopy=off, redirect_dir=off: what lies in `upper` is what `changes` reads, whatever the kernel's defaults are
+    const data = (links: string): string =>
+      `lowerdir=${[...lower, "i"].map((link) => `${links}/${link}`).join(":")},upperdir=${folder}/upper,workdir=${folder}/work,index=off,metacopy=off,redirect_dir=off`;
+    const whole = data(`${this.#root}/l`);
+    mount({ source: "overlay", target, type: "overlay", data: whole.length < 4096 ? whole : data(`/proc/self/fd/${this.#linksFd}`) });
+  }
+
+  async unmount(target: string): Promise<void> {
+    unmount(target, { detach: true });
+  }
+
+  async remove(key: string): Promise<void> {
+    const lower = this.#containers.get(key);
+    this.#containers.delete(key);
+    this.#trash.put(this.#container(key));
+    if (lower && this.#orphans.size > 0) {
+      for (const link of lower) {
+        const chainId = this.#chainOfLink.get(link);
+        if (chainId !== undefined && this.#orphans.has(chainId)) await this.removeLayer(chainId);
+      }
+    }
+  }
+
+  paths(key: string): Record<string, string> {
+    const folder = this.#container(key);
+    const lower = (this.#containers.get(key) ?? []).map((link) => this.#diff(this.#chainOfLink.get(link) ?? ""));
+    return {
+      LowerDir: [...lower, join(this.#root, "init")].join(":"),
+      MergedDir: join(folder, "merged"),
+      UpperDir: join(folder, "upper"),
+      WorkDir: join(folder, "work"),
+    };
+  }
+
+  usage(key: string): Promise<{ bytes: number; files: number }> {
+    return upperUsage(join(this.#container(key), "upper"));
+  }
+
+  changes(key: string): Promise<readonly Change[]> {
+    return upperChanges(join(this.#container(key), "upper"), this.#lower(key).map((link) => this.#diff(this.#chainOfLink.get(link) ?? "")));
+  }
+
+  diffTar(key: string): Readable {
+    this.#lower(key);
+    return upperTar(join(this.#container(key), "upper"));
+  }
+
+  async stage(tar: AsyncIterable<Uint8Array>, options: { parent: string | undefined; signal?: AbortSignal }): Promise<StagedLayer> {
+    const folder = join(this.#root, "tmp", `${process.pid}-${++this.#staged}`);
+    const trash = this.#trash;
+    const dispose = async (): Promise<void> => trash.put(folder);
+    const diff = join(folder, "diff");
+    mkdirSync(diff, { recursive: true, mode: 0o755 });
+    try {
+      if (options.parent !== undefined) copyOwner(this.#diff(options.parent), diff);
+      else chmodSync(diff, 0o755);
+      const applied = await this.#appliers.apply(tar, {
+        target: diff, split: join(folder, "split"), whiteouts: "overlay", limits: this.#limits, ...(options.signal ? { signal: options.signal } : {}),
+      });
+      return { applied, commit: async (chainId) => this.#commit(folder, chainId, applied), [Symbol.asyncDispose]: dispose };
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  }
+
+  size(chainId: string): LayerSize {
+    return this.#layer(chainId);
+  }
+
+  tar(chainId: string): Readable {
+    this.#layer(chainId);
+    return Readable.from(rebuildTar({ folder: this.#diff(chainId), split: join(this.#folder(chainId), "split") }), { objectMode: false });
+  }
+
+  async removeLayer(chainId: string): Promise<void> {
+    const layer = this.#layers.get(chainId);
+    if (!layer) return;
+    for (const lower of this.#containers.values()) {
+      if (lower.includes(layer.link)) {
+        this.#orphans.add(chainId);
+        return;
+      }
+    }
+    this.#orphans.delete(chainId);
+    this.#layers.delete(chainId);
+    this.#chainOfLink.delete(layer.link);
+    this.#trash.put(this.#folder(chainId));
+    this.#trash.put(join(this.#root, "l", layer.link));
+  }
+
+  layers(): readonly string[] {
+    return [...this.#layers.keys()];
+  }
+
+  settled(): Promise<void> {
+    return this.#trash.settled();
+  }
+
+  #commit(folder: string, chainId: string, size: LayerSize): void {
+    if (this.#layers.has(chainId)) return;
+    const link = (this.#nextLink++).toString(36);
+    writeFileSync(join(folder, "meta"), JSON.stringify({ link, sizeBytes: size.sizeBytes, tarBytes: size.tarBytes, diffId: size.diffId }));
+    fault("snapshot.apply.before-commit");
+    this.#link(link, `../layers/${hex(chainId)}/diff`);
+    renameSync(folder, this.#folder(chainId));
+    this.#layers.set(chainId, { link, sizeBytes: size.sizeBytes, tarBytes: size.tarBytes, diffId: size.diffId });
+    this.#chainOfLink.set(link, chainId);
+  }
+
+  #readLayers(): void {
+    const known = new Set(["i"]);
+    for (const name of readdirSync(join(this.#root, "layers"))) {
+      const layer = JSON.parse(readFileSync(join(this.#root, "layers", name, "meta"), "utf8")) as Layer;
+      this.#layers.set(`sha256:${name}`, layer);
+      this.#chainOfLink.set(layer.link, `sha256:${name}`);
+      this.#link(layer.link, `../layers/${name}/diff`);
+      known.add(layer.link);
+      this.#nextLink = Math.max(this.#nextLink, Number.parseInt(layer.link, 36) + 1);
+    }
+    for (const name of readdirSync(join(this.#root, "l"))) if (!known.has(name)) this.#trash.put(join(this.#root, "l", name));
+  }
+
+  #readContainers(): void {
+    for (const key of readdirSync(join(this.#root, "containers"))) {
+      const lower = join(this.#root, "containers", key, "lower");
+      if (!existsSync(join(this.#root, "containers", key, "upper"))) continue;
+      try {
+        this.#containers.set(key, readlinkSync(lower).split(":").filter((link) => link !== "i"));
+      } catch {
+        continue; // a prepare that did not end: the next one finishes it
+      }
+    }
+  }
+
+  #lower(key: string): readonly string[] {
+    const lower = this.#containers.get(key);
+    if (!lower) throw new EngineError("not-found", `no writable snapshot ${key}`, { key });
+    return lower;
+  }
+
+  #layer(chainId: string): Layer {
+    const layer = this.#layers.get(chainId);
+    if (!layer) throw new EngineError("not-found", `layer ${chainId} is not in the store`, { chainId });
+    return layer;
+  }
+
+  #link(name: string, target: string): void {
+    const path = join(this.#root, "l", name);
+    try {
+      if (readlinkSync(path) === target) return;
+      this.#trash.put(path);
+    } catch {
+      // not there yet
+    }
+    symlinkSync(target, path);
+  }
+
+  #container(key: string): string {
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(key)) throw new EngineError("invalid", `invalid snapshot key ${JSON.stringify(key)}`);
+    return join(this.#root, "containers", key);
+  }
+
+  #folder(chainId: string): string {
+    return join(this.#root, "layers", hex(chainId));
+  }
+
+  #diff(chainId: string): string {
+    return join(this.#folder(chainId), "diff");
+  }
+}
+
+function hex(chainId: string): string {
+  if (!/^sha256:[0-9a-f]{64}$/.test(chainId)) throw new EngineError("invalid", `invalid chain id ${JSON.stringify(chainId)}`);
+  return chainId.slice(7);
+}
+
+function copyOwner(from: string, to: string): void {
+  const { uid, gid, mode } = statSync(from);
+  chownSync(to, uid, gid);
+  chmodSync(to, mode & 0o7777);
+}
