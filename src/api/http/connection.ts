@@ -109,11 +109,11 @@ export class Connection {
       text += bytes.toString("latin1");
       if (already === 0 && text.startsWith("\r\n")) text = text.replace(/^(\r\n)+/, ""); // RFC 9112 section 2.2
       const end = text.indexOf("\r\n\r\n", from);
+      if (end > maxHeadBytes || (end < 0 && text.length > maxHeadBytes)) throw new BadRequest(431, "request headers are too large");
       if (end >= 0) {
         this.#input.giveBack(bytes.subarray(bytes.length - (text.length - end - 4)));
         return parseHead(text.slice(0, end));
       }
-      if (text.length > maxHeadBytes) throw new BadRequest(431, "request headers are too large");
     }
   }
 
