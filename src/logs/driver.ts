@@ -54,4 +54,9 @@ export interface LogDriver {
   open(target: LogTarget): Promise<LogWriter>;
   /** Batches of records, exact across rotation. */
   read?(target: LogTarget, query: LogQuery): AsyncIterable<readonly LogRecord[]>;
+  /**
+   * The same records as bytes ready to send: each line behind Docker's 8-byte header, or raw. For queries that show
+   * neither times nor attributes, where it costs a fraction of `read`.
+   */
+  readFramed?(target: LogTarget, query: LogQuery, framing: "multiplexed" | "raw"): AsyncIterable<Uint8Array>;
 }

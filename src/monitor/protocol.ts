@@ -9,7 +9,7 @@ import type { RuntimeChoice } from "../runtime/driver.ts";
  * Streams use `<exec-root>/monitor/attach.sock`: one JSON line (StreamRequest), one JSON line back, then raw bytes:
  * output (Docker's 8-byte frames, or raw with a TTY) one way, stdin the other; half-close ends stdin.
  * Descriptors (pty masters, stdin ends) are held by both processes: `fds` sends the monitor's to a socket that the
- * daemon listens on, `adopt` takes them back from one.
+ * daemon listens on; before `adopt` the daemon sends them to the monitor's `<exec-root>/monitor/adopt.sock`.
  */
 export const protocolVersion = 1;
 
@@ -27,13 +27,22 @@ export interface Operations {
   /** The daemon has written the exit down; the monitor forgets it. */
   acknowledge: { args: { id: string; run: number; execId?: string }; ok: Record<string, never> };
   /** Takes over containers that run already (after the monitor died): FIFOs by path, pids by identity. */
-  adopt: { args: { containers: AdoptProcess[]; fdSocket?: string }; ok: { adopted: string[]; gone: ExitEvent[] } };
-  /** Sends all pty masters and stdin ends, each message naming its owner. */
-  fds: { args: { socket: string }; ok: { sent: number } };
+  adopt: { args: { containers: AdoptProcess[] }; ok: { adopted: string[]; gone: ExitEvent[] } };
+  /** Sends pty masters and stdin ends, of one owner or of all, each message a HeldDescriptor. */
+  fds: { args: { socket: string; id?: string; execId?: string }; ok: { sent: number } };
+  /** The daemon has reaped an orphan whose monitor had died. */
+  reaped: { args: { pid: number; exitCode: number }; ok: Record<string, never> };
   /** Replaces itself by the program at `path`, keeping pid, children and descriptors. */
   upgrade: { args: { path: string }; ok: Record<string, never> };
   /** Ends the monitor if nothing runs; conflict otherwise. */
   shutdown: { args: Record<string, never>; ok: Record<string, never> };
+}
+
+/** Text of a message with one descriptor. */
+export interface HeldDescriptor {
+  readonly id: string;
+  readonly execId?: string;
+  readonly what: "pty" | "stdin";
 }
 
 export type Operation = keyof Operations;
@@ -68,6 +77,8 @@ export interface ExecProcess {
 
 export interface AdoptProcess extends CreateProcess {
   readonly identity: ProcessIdentity;
+  readonly started: boolean;
+  readonly execs: readonly (ExecProcess & { readonly identity: ProcessIdentity })[];
 }
 
 export interface ProcessIdentity {
@@ -102,7 +113,15 @@ export interface OomEvent {
   readonly id: string;
 }
 
+/** The stdin of a process has ended: who holds a copy of its descriptor closes it, or there is no end. */
+export interface StdinClosedEvent {
+  readonly kind: "stdin-closed";
+  readonly id: string;
+  readonly execId?: string;
+}
+
 export type MonitorEvent = ExitEvent | OomEvent;
+export type WireEvent = MonitorEvent | StdinClosedEvent;
 
 /** First line on the attach socket. A container that does not run yet may be named: its next run is attached. */
 export interface StreamRequest {

@@ -25,6 +25,11 @@ export interface RuntimeDriver {
   delete(id: string, options?: { force?: boolean }): Promise<void>;
   /** Pids on the host of all processes in the container. */
   pids(id: string): Promise<number[]>;
+  /**
+   * Base64 of the seccomp filter that the runtime compiled for this container, valid between create and delete. Given
+   * back as annotation `run.oci.seccomp_bpf_data` it saves crun 8 ms a create. Absent or undefined: it keeps none.
+   */
+  compiledSeccomp?(id: string): Promise<string | undefined>;
 }
 
 export interface StdioFds {

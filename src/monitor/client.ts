@@ -1,0 +1,300 @@
+import { closeSync, constants, mkdirSync, openSync, rmSync } from "node:fs";
+import type { Duplex } from "node:stream";
+import { join } from "node:path";
+import { EngineError, errorMessage } from "../base/errors.ts";
+import { listenUnix, receiveDescriptors, sendDescriptors } from "../kernel/socket.ts";
+import { becomeSubreaper } from "../kernel/prctl.ts";
+import { reap } from "../kernel/wait.ts";
+import { openStream } from "./attach-client.ts";
+import { Connection } from "./connection.ts";
+import type { Monitor } from "./monitor.ts";
+import {
+  type AdoptProcess, type CreateProcess, type ExecProcess, type ExitEvent, type HeldDescriptor, type MonitorEvent, type MonitoredContainer,
+  type Operation, type Operations, type ProcessIdentity, protocolVersion, type StreamRequest, type WireEvent,
+} from "./protocol.ts";
+
+export interface MonitorOptions {
+  readonly execRoot: string;
+  /** The command that starts a monitor: `berth monitor --exec-root ...`. */
+  readonly spawn: () => readonly string[];
+  readonly log: (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
+}
+
+/** The daemon's monitor, with what only the daemon's start and end need. */
+export interface ConnectedMonitor extends Monitor {
+  readonly pid: number;
+  /** Lets go of the monitor, which goes on. */
+  close(): Promise<void>;
+}
+
+const startTimeoutMs = 15_000;
+
+/** Connects to the exec root's monitor and starts one when there is none; respawns it when it dies. */
+export async function connectMonitor(options: MonitorOptions): Promise<ConnectedMonitor> {
+  const client = new MonitorClient(options);
+  await client.open();
+  return client;
+}
+
+interface Known {
+  readonly spec: CreateProcess;
+  readonly identity: ProcessIdentity;
+  started: boolean;
+  readonly execs: Map<string, ExecProcess & { readonly identity: ProcessIdentity }>;
+}
+
+class MonitorClient implements ConnectedMonitor {
+  pid = 0;
+  readonly #options: MonitorOptions;
+  readonly #folder: string;
+  readonly #listeners: ((event: MonitorEvent) => void)[] = [];
+  /** Told before anybody listened. */
+  readonly #early: MonitorEvent[] = [];
+  /** What runs, to hand it to a successor of the monitor. */
+  readonly #known = new Map<string, Known>();
+  /** Spare descriptors by owner: with them ptys and stdin outlive the monitor. */
+  readonly #held = new Map<string, { owner: HeldDescriptor; fd: number }>();
+  readonly #orphans = new Set<number>();
+  #listener = -1;
+  #connection: Promise<Connection>;
+  #closed = false;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    this.#folder = join(options.execRoot, "monitor");
+    this.#connection = Promise.reject(new EngineError("unavailable", "the monitor is not connected"));
+    this.#connection.catch(() => {});
+  }
+
+  async open(): Promise<void> {
+    becomeSubreaper();
+    process.on("SIGCHLD", this.#onChild);
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const path = join(this.#folder, "daemon.sock");
+    rmSync(path, { force: true });
+    this.#listener = listenUnix(path);
+    this.#connection = this.#connect();
+    const connection = await this.#connection;
+    await connection.call("fds", { socket: path });
+    this.#receive();
+    for (const exit of (await connection.call("list", {})).exits) this.#take(exit);
+  }
+
+  async create(process: CreateProcess): Promise<ProcessIdentity> {
+    const identity = await this.#call("create", process);
+    this.#known.set(process.id, { spec: process, identity, started: false, execs: new Map() });
+    if (process.tty || process.openStdin) this.#hold({ id: process.id });
+    return identity;
+  }
+
+  async start(id: string, run: number): Promise<void> {
+    await this.#call("start", { id, run });
+    const known = this.#known.get(id);
+    if (known) known.started = true;
+  }
+
+  async discard(id: string): Promise<void> {
+    await this.#call("discard", { id });
+    this.#forget(id);
+  }
+
+  async exec(process: ExecProcess): Promise<ProcessIdentity> {
+    const identity = await this.#call("exec", process);
+    this.#known.get(process.id)?.execs.set(process.execId, { ...process, identity });
+    if (process.tty || process.stdin) this.#hold({ id: process.id, execId: process.execId });
+    return identity;
+  }
+
+  async resize(id: string, execId: string | undefined, size: { rows: number; columns: number }): Promise<void> {
+    await this.#call("resize", { id, ...(execId === undefined ? {} : { execId }), ...size });
+  }
+
+  async stream(request: StreamRequest): Promise<Duplex> {
+    await this.#connection;
+    return openStream(join(this.#folder, "attach.sock"), request);
+  }
+
+  async acknowledge(id: string, run: number, execId?: string): Promise<void> {
+    await this.#call("acknowledge", { id, run, ...(execId === undefined ? {} : { execId }) });
+  }
+
+  async list(): Promise<readonly MonitoredContainer[]> {
+    return (await this.#call("list", {})).containers;
+  }
+
+  async adopt(processes: readonly AdoptProcess[]): Promise<{ adopted: readonly string[]; gone: readonly ExitEvent[] }> {
+    const result = await this.#adopt(await this.#connection, processes);
+    for (const { identity, started, execs, ...spec } of processes) {
+      if (!result.adopted.includes(spec.id)) continue;
+      this.#known.set(spec.id, { spec, identity, started, execs: new Map(execs.map((exec) => [exec.execId, exec])) });
+    }
+    return result;
+  }
+
+  onEvent(listener: (event: MonitorEvent) => void): void {
+    this.#listeners.push(listener);
+    for (const event of this.#early.splice(0)) listener(event);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    process.removeListener("SIGCHLD", this.#onChild);
+    for (const { fd } of this.#held.values()) closeSync(fd);
+    this.#held.clear();
+    if (this.#listener !== -1) closeSync(this.#listener);
+    (await this.#connection.catch(() => undefined))?.close();
+  }
+
+  async #call<O extends Operation>(op: O, args: Operations[O]["args"]): Promise<Operations[O]["ok"]> {
+    return (await this.#connection).call(op, args);
+  }
+
+  /** Finds the monitor that runs, or starts one. */
+  async #connect(): Promise<Connection> {
+    const deadline = Date.now() + startTimeoutMs;
+    let child: Bun.Subprocess | undefined;
+    for (;;) {
+      try {
+        const connection = await Connection.open(join(this.#folder, "control.sock"), {
+          onEvent: (event) => this.#take(event),
+          onClose: () => this.#lost(),
+        });
+        const { version, pid } = await connection.call("hello", { version: protocolVersion });
+        if (version !== protocolVersion) throw new EngineError("conflict", `the monitor speaks version ${version}, this daemon ${protocolVersion}`);
+        this.pid = pid;
+        return connection;
+      } catch (error) {
+        if (error instanceof EngineError && error.kind === "conflict") throw error;
+        if (Date.now() > deadline) throw new EngineError("unavailable", `the monitor did not start: ${errorMessage(error)}, see ${this.#folder}/log`);
+        // none runs, or the one we started lost to another daemon's
+        if (!child || child.exitCode !== null) child = this.#spawn();
+        await Bun.sleep(2);
+      }
+    }
+  }
+
+  #spawn(): Bun.Subprocess {
+    const log = openSync(join(this.#folder, "log"), constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o600);
+    try {
+      // a session of its own: it outlives the daemon and the signals to the daemon's group
+      const child = Bun.spawn([...this.#options.spawn()], { stdio: ["ignore", log, log], detached: true, cwd: "/" });
+      child.unref();
+      return child;
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  /** The connection closed: the monitor died, or upgrades itself. */
+  #lost(): void {
+    if (this.#closed) return;
+    this.#options.log("warn", "the monitor went away, connecting again", { pid: this.pid });
+    // until a successor has them open, output that waits in the pipes of a process that ends is kept by these
+    const spare = this.#openOutputs();
+    this.#connection = this.#reconnect().finally(() => {
+      for (const fd of spare) closeSync(fd);
+    });
+    this.#connection.catch((error: unknown) => this.#options.log("error", `no monitor: ${errorMessage(error)}`));
+  }
+
+  async #reconnect(): Promise<Connection> {
+    const before = this.pid;
+    const connection = await this.#connect();
+    if (this.pid !== before) {
+      const processes = [...this.#known.values()].map(({ spec, identity, started, execs }) => ({ ...spec, identity, started, execs: [...execs.values()] }));
+      for (const process of processes) for (const { pid } of [process.identity, ...process.execs.map((exec) => exec.identity)]) this.#orphans.add(pid);
+      this.#onChild();
+      const { gone } = await this.#adopt(connection, processes);
+      for (const exit of gone) this.#take(exit);
+    }
+    for (const exit of (await connection.call("list", {})).exits) this.#take(exit);
+    return connection;
+  }
+
+  async #adopt(connection: Connection, containers: readonly AdoptProcess[]) {
+    for (const { owner, fd } of this.#held.values()) sendDescriptors(join(this.#folder, "adopt.sock"), JSON.stringify(owner), [fd]);
+    return connection.call("adopt", { containers: [...containers] });
+  }
+
+  #openOutputs(): number[] {
+    const fds: number[] = [];
+    for (const { spec } of this.#known.values()) {
+      for (const name of ["1", "2"]) {
+        try {
+          fds.push(openSync(join(spec.bundle, name), constants.O_RDONLY | constants.O_NONBLOCK));
+        } catch {
+          // it has a terminal
+        }
+      }
+    }
+    return fds;
+  }
+
+  /** Orphans of a dead monitor became ours, the nested subreaper's. */
+  readonly #onChild = (): void => {
+    for (const pid of this.#orphans) {
+      try {
+        const ended = reap(pid);
+        if (!ended) continue;
+        this.#orphans.delete(pid);
+        void this.#connection.then((connection) => connection.call("reaped", { pid, exitCode: ended.exitCode })).catch(() => {});
+      } catch {
+        this.#orphans.delete(pid); // not our child
+      }
+    }
+  };
+
+  #take(event: WireEvent): void {
+    if (event.kind === "stdin-closed") {
+      this.#receive(); // the copy may be in the backlog still
+      return this.#release(event.id, event.execId);
+    }
+    if (event.kind === "exit") {
+      if (event.execId === undefined) this.#forget(event.id);
+      else {
+        this.#known.get(event.id)?.execs.delete(event.execId);
+        this.#release(event.id, event.execId);
+      }
+    }
+    if (this.#listeners.length === 0) this.#early.push(event);
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #forget(id: string): void {
+    this.#known.delete(id);
+    for (const [name, { owner, fd }] of this.#held) {
+      if (owner.id !== id) continue;
+      this.#held.delete(name);
+      closeSync(fd);
+    }
+  }
+
+  #release(id: string, execId: string | undefined): void {
+    const name = ownerName({ id, ...(execId === undefined ? {} : { execId }) });
+    const entry = this.#held.get(name);
+    if (!entry) return;
+    this.#held.delete(name);
+    closeSync(entry.fd);
+  }
+
+  /** Takes a copy of the process's stdin or pty, beside the way of its start. */
+  #hold(owner: { id: string; execId?: string }): void {
+    void this.#call("fds", { socket: join(this.#folder, "daemon.sock"), ...owner })
+      .then(() => this.#receive())
+      .catch((error: unknown) => this.#options.log("warn", `cannot hold the stdin of ${owner.id}: ${errorMessage(error)}`));
+  }
+
+  #receive(): void {
+    for (let message = receiveDescriptors(this.#listener); message; message = receiveDescriptors(this.#listener)) {
+      const owner = JSON.parse(message.text) as HeldDescriptor;
+      const name = ownerName(owner);
+      for (const fd of message.fds) {
+        const double = this.#held.get(name);
+        if (double) closeSync(double.fd);
+        this.#held.set(name, { owner, fd });
+      }
+    }
+  }
+}
+
+const ownerName = ({ id, execId }: { id: string; execId?: string }): string => (execId === undefined ? id : `${id} ${execId}`);

@@ -1,0 +1,133 @@
+import { closeSync } from "node:fs";
+import { SyscallError } from "../kernel/call.ts";
+import { exitCodeOfPidfd, exitCodeOfZombie, openIdentified, pidfdState } from "../kernel/pidfd.ts";
+import { anyZombie, reap } from "../kernel/wait.ts";
+import { runtimePids } from "../runtime/invoke.ts";
+
+/** How a watched process ended; undefined exit code = nobody could tell. */
+export type OnExit = (exitCode: number | undefined) => void;
+
+interface Foreign {
+  readonly pidfd: number;
+  readonly onExit: OnExit;
+  /** When it was first seen to be gone without a code. */
+  goneAtMs: number;
+}
+
+/** init of a container VM was seen to take 1.6 s to reap; after this the code is given up. */
+const codeTimeoutMs = 5_000;
+const keptStrays = 4096;
+
+/**
+ * Learns of the end of processes: of children by SIGCHLD and waitid, of others (adopted after a crash, so children
+ * of somebody else) by a pidfd that is looked at when their output ends, when the daemon says so, and by a timer.
+ */
+export class Reaper {
+  readonly #children = new Map<number, OnExit>();
+  /** Ended before anybody asked: an exec may end before its pid file is read. */
+  readonly #strays = new Map<number, number>();
+  readonly #foreign = new Map<number, Foreign>();
+  readonly #told = new Map<number, number>();
+  #timer: Timer | undefined;
+
+  constructor() {
+    process.on("SIGCHLD", () => this.scan());
+  }
+
+  /** Calls back once, later, when the process has ended. Undefined identity = it is our child for sure. */
+  watch(pid: number, onExit: OnExit): void {
+    const stray = this.#strays.get(pid);
+    if (stray !== undefined) {
+      this.#strays.delete(pid);
+      queueMicrotask(() => onExit(stray));
+      return;
+    }
+    this.#children.set(pid, onExit);
+    this.#check(pid);
+  }
+
+  /** The same for a process that may be somebody else's child. False when that very process is gone already. */
+  watchForeign(pid: number, identity: string, onExit: OnExit): boolean {
+    const pidfd = openIdentified(pid, identity);
+    if (pidfd === undefined) return false;
+    this.#foreign.set(pid, { pidfd, onExit, goneAtMs: 0 });
+    this.#timer ??= setInterval(() => this.look(), 200);
+    return true;
+  }
+
+  /** Exit code of an earlier child that the daemon reaped. */
+  told(pid: number, exitCode: number): void {
+    this.#told.set(pid, exitCode);
+    this.look();
+  }
+
+  /** The code the daemon told of a process that is gone. */
+  toldCode(pid: number): number | undefined {
+    return this.#told.get(pid);
+  }
+
+  forget(pid: number): void {
+    this.#children.delete(pid);
+    this.#dropForeign(pid);
+  }
+
+  /** Signals coalesce, so every known child is asked; 250 of them take 0.14 ms. */
+  scan(): void {
+    for (const pid of [...this.#children.keys()]) this.#check(pid);
+    for (let zombie = anyZombie(); zombie && !runtimePids.has(zombie.pid); zombie = anyZombie()) {
+      const ended = reap(zombie.pid);
+      if (!ended) break;
+      this.#strays.set(ended.pid, ended.exitCode);
+      const oldest = this.#strays.keys().next();
+      if (this.#strays.size > keptStrays && !oldest.done) this.#strays.delete(oldest.value);
+    }
+  }
+
+  /** Looks whether processes of others have ended. */
+  look(): void {
+    for (const [pid, entry] of [...this.#foreign]) {
+      const state = pidfdState(entry.pidfd);
+      if (state === "alive") continue;
+      let code = this.#told.get(pid) ?? exitCodeOfPidfd(entry.pidfd) ?? exitCodeOfZombie(pid);
+      code ??= childCode(pid);
+      entry.goneAtMs ||= Date.now();
+      if (code === undefined && Date.now() - entry.goneAtMs < codeTimeoutMs) continue;
+      this.#told.delete(pid);
+      this.#dropForeign(pid);
+      entry.onExit(code);
+    }
+  }
+
+  #dropForeign(pid: number): void {
+    const entry = this.#foreign.get(pid);
+    if (!entry) return;
+    this.#foreign.delete(pid);
+    closeSync(entry.pidfd);
+    if (this.#foreign.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #check(pid: number): void {
+    let code: number | undefined;
+    try {
+      const ended = reap(pid);
+      if (!ended) return;
+      code = ended.exitCode;
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.code !== "ECHILD") throw error;
+      // not ours: somebody else reaped it, and nobody can tell
+    }
+    const onExit = this.#children.get(pid);
+    this.#children.delete(pid);
+    onExit?.(code);
+  }
+}
+
+function childCode(pid: number): number | undefined {
+  try {
+    return reap(pid)?.exitCode;
+  } catch {
+    return undefined; // not our child
+  }
+}

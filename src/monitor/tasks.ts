@@ -1,0 +1,238 @@
+import type { Socket } from "node:net";
+import { dirname, join } from "node:path";
+import { nowNs } from "../base/clock.ts";
+import { EngineError } from "../base/errors.ts";
+import { fault } from "../base/fault.ts";
+import { processIdentity } from "../kernel/pidfd.ts";
+import type { LogWriter } from "../logs/driver.ts";
+import { logDrivers } from "../logs/drivers.ts";
+import { openRuntime } from "../runtime/drivers.ts";
+import type { Exits } from "./exits.ts";
+import { Hub } from "./hub.ts";
+import { oomKills } from "./oom.ts";
+import type { CreateProcess, ExecProcess, ExitEvent, ProcessIdentity, StreamRequest, WireEvent } from "./protocol.ts";
+import type { Reaper } from "./reaper.ts";
+import { ConsoleSocket, makeFifos } from "./stdio.ts";
+import { Task } from "./task.ts";
+
+/** Everything that runs under this monitor. */
+export class Tasks {
+  readonly byKey = new Map<string, Task>();
+  /** Clients of runs that have not begun. */
+  readonly #waiting = new Map<string, Hub>();
+  readonly #creating = new Set<string>();
+  readonly #folder: string;
+  readonly #exits: Exits;
+  readonly #reaper: Reaper;
+  readonly #tell: (event: WireEvent) => void;
+
+  constructor(options: { folder: string; exits: Exits; reaper: Reaper; tell: (event: WireEvent) => void }) {
+    this.#folder = options.folder;
+    this.#exits = options.exits;
+    this.#reaper = options.reaper;
+    this.#tell = options.tell;
+  }
+
+  get idle(): boolean {
+    return this.byKey.size === 0 && this.#creating.size === 0;
+  }
+
+  async create(spec: CreateProcess): Promise<ProcessIdentity> {
+    const runtime = openRuntime(spec.runtime);
+    return this.#launch({
+      key: spec.id,
+      spec,
+      run: spec.run,
+      prefix: `${spec.bundle}/`,
+      stdio: { stdin: spec.openStdin, stdout: true, stderr: true },
+      log: openLog(spec),
+      start: async (io) => {
+        const pid = await runtime.create({ id: spec.id, bundle: spec.bundle, ...io });
+        fault("monitor.create.after-runtime");
+        return pid;
+      },
+      undo: () => runtime.delete(spec.id, { force: true }),
+    });
+  }
+
+  async start(id: string, run: number): Promise<void> {
+    const task = this.#container(id);
+    if (task.run !== run) throw new EngineError("conflict", `container ${id}: run ${run} is not there, but run ${task.run}`);
+    if (task.started) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    task.announced = promise;
+    try {
+      await openRuntime(containerSpec(task).runtime).start(id);
+      task.started = true;
+    } finally {
+      setImmediate(resolve);
+    }
+  }
+
+  async exec(spec: ExecProcess): Promise<ProcessIdentity> {
+    const container = this.#container(spec.id);
+    const runtime = openRuntime(spec.runtime);
+    const folder = dirname(spec.processFile);
+    const name = spec.execId.slice(0, 16);
+    return this.#launch({
+      key: execKey(spec.execId),
+      spec,
+      run: container.run,
+      prefix: join(folder, `${name}.`),
+      stdio: spec,
+      log: Promise.resolve(undefined),
+      start: (io) => runtime.exec({ id: spec.id, processFile: spec.processFile, pidFile: join(folder, `${name}.pid`), ...io }),
+      undo: async () => {},
+    });
+  }
+
+  /** Undoes a create: nobody hears of its end. */
+  async discard(id: string): Promise<void> {
+    const task = this.byKey.get(id);
+    if (!task) return;
+    task.discarded = true;
+    await openRuntime(containerSpec(task).runtime).delete(id, { force: true });
+    await task.finished;
+  }
+
+  resize(id: string, execId: string | undefined, rows: number, columns: number): void {
+    const task = this.byKey.get(execId === undefined ? id : execKey(execId));
+    if (!task) throw new EngineError("not-found", execId === undefined ? `container ${id} is not running` : `exec ${execId} is not running`);
+    task.resize(rows, columns);
+  }
+
+  /** Adds a client to a run, or to the next one. */
+  attach(socket: Socket, request: StreamRequest): void {
+    const key = request.execId === undefined ? request.id : execKey(request.execId);
+    const hub = this.byKey.get(key)?.hub ?? this.#waitingHub(key);
+    hub.add(socket, request, () => {
+      if (hub.empty && this.#waiting.get(key) === hub) this.#waiting.delete(key);
+    });
+  }
+
+  /** Takes the task in and follows it to its end. */
+  track(key: string, task: Task, watch: (onExit: (exitCode: number | undefined) => void) => void): void {
+    this.byKey.set(key, task);
+    watch((exitCode) => void this.#ended(key, task, exitCode));
+  }
+
+  hubFor(key: string): Hub {
+    const hub = this.#waitingHub(key);
+    this.#waiting.delete(key);
+    return hub;
+  }
+
+  readonly stdinClosed = (task: Task): void => {
+    this.#tell({ kind: "stdin-closed", id: task.id, ...(task.execId === undefined ? {} : { execId: task.execId }) });
+  };
+
+  async #launch(launch: Launch): Promise<ProcessIdentity> {
+    const { key, spec, prefix } = launch;
+    if (this.byKey.has(key) || this.#creating.has(key)) throw new EngineError("conflict", `${key} runs already`);
+    this.#creating.add(key);
+    try {
+      await using undo = new AsyncDisposableStack();
+      const terminal = spec.tty ? new ConsoleSocket(this.#folder) : undefined;
+      if (terminal) undo.defer(() => terminal.close());
+      const fifos = terminal ? undefined : makeFifos({ prefix, ...pickStdio(launch.stdio) });
+      if (fifos) undo.defer(() => fifos.undo());
+      fault("monitor.create.after-fifos");
+      launch.log.catch(() => {}); // looked at below, maybe after the runtime has failed
+      undo.defer(async () => (await launch.log.catch(() => undefined))?.close());
+      undo.defer(() => launch.undo());
+      const pid = await launch.start({
+        stdio: fifos?.child ?? { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
+        ...(terminal ? { consoleSocket: terminal.path } : {}),
+      });
+      const log = await launch.log;
+      const process = { pid, identity: identityOf(pid) };
+      const stdio = fifos ?? { pty: terminal?.receive(spec.size) ?? -1 };
+      undo.move();
+      fifos?.closeChild();
+      terminal?.close();
+      const task = new Task({ run: launch.run, spec, process, hub: this.hubFor(key), log, prefix, stdio, onStdinClosed: this.stdinClosed });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      task.announced = promise;
+      setImmediate(resolve);
+      this.track(key, task, (onExit) => this.#reaper.watch(pid, onExit));
+      return process;
+    } finally {
+      this.#creating.delete(key);
+    }
+  }
+
+  async #ended(key: string, task: Task, exitCode: number | undefined): Promise<void> {
+    const memoryCgroup = "memoryCgroup" in task.spec ? task.spec.memoryCgroup : "";
+    const event: ExitEvent = {
+      kind: "exit",
+      id: task.id,
+      run: task.run,
+      ...(task.execId === undefined ? {} : { execId: task.execId }),
+      exitCode: exitCode ?? 255,
+      ...(exitCode === undefined ? { unknown: true } : {}),
+      oomKilled: memoryCgroup !== "" && oomKills(memoryCgroup) > 0,
+      atNs: String(nowNs()),
+    };
+    if (!task.discarded) {
+      this.#exits.add(event);
+      fault("monitor.exit.after-record");
+    }
+    await task.drain();
+    // a new run may have the key as soon as its predecessor's files are closed
+    this.byKey.delete(key);
+    task.hub.end();
+    await task.announced;
+    task.finish();
+    if (task.discarded) return;
+    if (event.oomKilled) this.#tell({ kind: "oom", id: task.id });
+    this.#tell(event);
+  }
+
+  #container(id: string): Task {
+    const task = this.byKey.get(id);
+    if (!task) throw new EngineError("conflict", `container ${id} is not running`);
+    return task;
+  }
+
+  #waitingHub(key: string): Hub {
+    let hub = this.#waiting.get(key);
+    if (!hub) this.#waiting.set(key, (hub = new Hub()));
+    return hub;
+  }
+}
+
+interface Launch {
+  readonly key: string;
+  readonly spec: CreateProcess | ExecProcess;
+  readonly run: number;
+  readonly prefix: string;
+  readonly stdio: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  readonly log: Promise<LogWriter | undefined>;
+  readonly start: (io: { stdio: Parameters<ReturnType<typeof openRuntime>["create"]>[0]["stdio"]; consoleSocket?: string }) => Promise<number>;
+  readonly undo: () => Promise<void>;
+}
+
+export const execKey = (execId: string): string => `exec:${execId}`;
+
+export function containerSpec(task: Task): CreateProcess {
+  if ("execId" in task.spec) throw new EngineError("internal", `${task.execId} is an exec`);
+  return task.spec;
+}
+
+const pickStdio = ({ stdin, stdout, stderr }: Launch["stdio"]) => ({ stdin, stdout, stderr });
+
+/** Opened while the runtime works. */
+export async function openLog(spec: CreateProcess): Promise<LogWriter> {
+  const load = Object.entries(logDrivers).find(([name]) => name === spec.log.driver)?.[1];
+  if (!load) throw new EngineError("invalid", `logger: no log driver named '${spec.log.driver}' is registered`);
+  return (await load()).open(spec.log);
+}
+
+/** A process that has ended already has none, and needs none: it is our zombie. */
+function identityOf(pid: number): string {
+  try {
+    return processIdentity(pid);
+  } catch {
+    return "gone";
+  }
+}
