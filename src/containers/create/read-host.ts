@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import type { CgroupAbilities, CreateHost } from "./defaults.ts";
 
@@ -39,10 +39,16 @@ function v1Abilities(): CgroupAbilities {
     cpuCfs: has("cpu/cpu.cfs_quota_us"),
     cpuRealtime: has("cpu/cpu.rt_period_us"),
     cpuset: has("cpuset/cpuset.cpus"),
-    blkioWeight: has("blkio/blkio.weight", "blkio/blkio.bfq.weight"),
-    blkioWeightDevice: has("blkio/blkio.weight_device", "blkio/blkio.bfq.weight_device"),
+    blkioWeight: has("blkio/blkio.weight") || below("blkio", "blkio.bfq.weight"),
+    blkioWeightDevice: has("blkio/blkio.weight_device") || below("blkio", "blkio.bfq.weight_device"),
     blkioThrottle: has("blkio/blkio.throttle.read_bps_device"),
   };
+}
+
+/** Files that the top of a hierarchy lacks show in any group below it; without one the answer is no, as Docker's is. */
+function below(controller: string, file: string): boolean {
+  const folder = `${v1Root}/${controller}`;
+  return existsSync(folder) && readdirSync(folder, { withFileTypes: true }).some((entry) => entry.isDirectory() && existsSync(`${folder}/${entry.name}/${file}`));
 }
 
 function v2Abilities(): CgroupAbilities {
