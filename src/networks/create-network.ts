@@ -1,0 +1,159 @@
+import { nowNs } from "../base/clock.ts";
+import { EngineError } from "../base/errors.ts";
+import { fault } from "../base/fault.ts";
+import { newId, shortId } from "../base/id.ts";
+import { overlaps, parseCidr } from "../base/ip.ts";
+import type { EventSink } from "../events/bus.ts";
+import type { Caller } from "../spec/caller.ts";
+import { type Catalog, type CatalogEntry, loadDriver } from "./catalog.ts";
+import type { KnownNetwork } from "./driver.ts";
+import { type AddressPoolConfig, chooseSubnet, defaultAddressPools } from "./ipam/choose-subnet.ts";
+import { checkPools } from "./ipam/check-pools.ts";
+import type { NetworkStore } from "./network.sql.ts";
+import type { Network, NetworkCreate, Pool } from "./network.ts";
+import { firstAddress, hiddenSubnet, takenBesides } from "./predefined.ts";
+import type { Firewall } from "./publish/firewall.ts";
+import type { Survey } from "./sandbox/commands.ts";
+import type { KernelClient } from "./sandbox/kernel-client.ts";
+import type { Sandboxes } from "./sandboxes.ts";
+
+export interface CreateParts {
+  readonly catalog: Catalog;
+  readonly store: NetworkStore;
+  readonly kernel: KernelClient;
+  readonly firewall: Firewall;
+  readonly sandboxes: Sandboxes;
+  readonly events: EventSink;
+  readonly mtu: number;
+  readonly ipv6: boolean;
+  readonly engine: string;
+  readonly pools: readonly AddressPoolConfig[] | undefined;
+}
+
+const predefinedNames = new Set(["bridge", "host", "none", "default", "container"]);
+
+/** Makes a network. Docker's texts for what is wrong with the request. */
+export async function createNetwork(parts: CreateParts, request: NetworkCreate): Promise<{ id: string; warning: string }> {
+  const { catalog, store, kernel, mtu } = parts;
+  if (predefinedNames.has(request.name)) {
+    throw new EngineError("forbidden", `operation is not permitted on predefined ${request.name} network `);
+  }
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(request.name)) {
+    throw new EngineError("invalid", `invalid network name: ${JSON.stringify(request.name)}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+  }
+  const driver = await loadDriver(request.driver);
+  if (!driver.creatable) throw new EngineError("forbidden", `only one instance of "${request.driver}" network is allowed`);
+  if (request.ipamDriver !== "default") throw new EngineError("invalid", `ipam driver ${JSON.stringify(request.ipamDriver)} is not known: use "default"`);
+  driver.check(request);
+  checkPools(request.pools);
+  const survey = await kernel.call({ op: "survey" }) as Survey;
+  // From here to the row nothing is awaited: two requests cannot choose the same name or subnet.
+  if (catalog.byName(request.name) !== undefined) {
+    throw new EngineError("conflict", `network with name ${request.name} already exists`);
+  }
+  const { network, warning } = draftNetwork(parts, request, survey);
+  store.putNetwork(network);
+  const entry = await catalog.add(network);
+  try {
+    fault("network.create.after-row");
+    await entry.driver.up(network, { kernel, mtu });
+    fault("network.create.after-link");
+    await parts.firewall.install();
+    store.putNetwork({ ...network, pending: false });
+  } catch (error) {
+    await tearDown(parts, entry);
+    throw error;
+  }
+  await catalog.add({ ...network, pending: false });
+  publish(parts, "create", network, request.caller);
+  return { id: network.id, warning };
+}
+
+/** Removes a network that nobody is attached to. Docker's texts. */
+export async function removeNetwork(parts: CreateParts, reference: string, caller: Caller): Promise<void> {
+  const entry = parts.catalog.get(reference);
+  const { network } = entry;
+  if (network.predefined) {
+    throw new EngineError("forbidden", `${network.name} is a pre-defined network and cannot be removed`);
+  }
+  const attached = [...parts.sandboxes.rows.values()].filter((row) => row.endpoints.some(({ networkId }) => networkId === network.id));
+  if (attached.length > 0) {
+    const names = attached.map((row) => `name:"${row.containerName}" id:"${shortId(row.containerId)}"`);
+    throw new EngineError("forbidden", `error while removing network: network ${network.name} has active endpoints (${names.join(", ")})`);
+  }
+  parts.store.putNetwork({ ...network, pending: true });
+  await tearDown(parts, entry);
+  publish(parts, "destroy", network, caller);
+}
+
+/** Removes every network that nobody uses and that `keep` does not want. Gives their names. */
+export async function pruneNetworks(parts: CreateParts, keep: (network: Network) => boolean, caller: Caller): Promise<string[]> {
+  const removed: string[] = [];
+  for (const { network } of parts.catalog.list()) {
+    const used = [...parts.sandboxes.rows.values()].some((row) => row.endpoints.some(({ networkId }) => networkId === network.id));
+    if (network.predefined || used || keep(network)) continue;
+    await removeNetwork(parts, network.id, caller);
+    removed.push(network.name);
+  }
+  return removed;
+}
+
+async function tearDown({ catalog, store, kernel, firewall, mtu }: CreateParts, { network, driver }: CatalogEntry): Promise<void> {
+  // Out of the catalogue first: nobody may attach to what is going.
+  catalog.delete(network.id);
+  await driver.down(network, { kernel, mtu });
+  await firewall.install();
+  store.deleteNetwork(network.id);
+}
+
+function publish({ events }: CreateParts, action: string, network: Network, caller: Caller): void {
+  events.publish({ type: "network", action, id: network.id, attributes: { name: network.name, type: network.driver }, caller });
+}
+
+function draftNetwork(parts: CreateParts, request: NetworkCreate, survey: Survey): { network: KnownNetwork; warning: string } {
+  const id = newId();
+  const ours = parts.catalog.list().flatMap(({ pools }) => pools.map(({ cidr }) => cidr));
+  const given = request.pools.filter((pool) => pool.subnet !== undefined && pool.subnet !== "");
+  const pools: Pool[] = given.map((pool) => completePool(pool));
+  let warning = "";
+  for (const pool of pools) {
+    const cidr = parseCidr(pool.subnet);
+    if (cidr === undefined) continue;
+    if (ours.some((other) => overlaps(other, cidr))) {
+      throw new EngineError("forbidden", "invalid pool request: Pool overlaps with other one on this address space");
+    }
+    const route = survey.taken.find((row) => row.link !== "" && overlaps(parseCidr(row.cidr) ?? cidr, cidr));
+    if (route !== undefined) warning = `subnet ${pool.subnet} overlaps the host's route ${route.cidr} by ${route.link}`;
+  }
+  if (request.enableIpv4 && !pools.some(({ subnet }) => !subnet.includes(":"))) {
+    const subnet = chooseSubnet(parts.pools ?? defaultAddressPools, [...takenBesides(survey, ""), ...ours], parts.engine === "berth0" ? "" : parts.engine);
+    const [wish] = request.pools.filter((pool) => !pool.subnet);
+    pools.unshift({ subnet, gateway: wish?.gateway || firstAddress(subnet) });
+  }
+  if (request.enableIpv6 && !pools.some(({ subnet }) => subnet.includes(":"))) {
+    const subnet = hiddenSubnet(parts.engine, id);
+    pools.push({ subnet, gateway: firstAddress(subnet) });
+  }
+  const hidden = parts.ipv6 && !request.enableIpv6 && !request.internal;
+  return {
+    warning,
+    network: {
+      id, name: request.name, driver: request.driver, createdAtNs: nowNs(), internal: request.internal,
+      attachable: request.attachable, enableIpv4: request.enableIpv4, enableIpv6: request.enableIpv6,
+      labels: request.labels, options: request.options,
+      ipam: { driver: "default", options: request.ipamOptions, pools },
+      userSubnets: given.length > 0, hiddenIpv6Subnet: hidden ? hiddenSubnet(parts.engine, id) : "",
+      pending: true, predefined: false,
+    },
+  };
+}
+
+function completePool(pool: Partial<Pool>): Pool {
+  const subnet = pool.subnet ?? "";
+  return {
+    subnet,
+    gateway: pool.gateway || firstAddress(pool.ipRange || subnet),
+    ...(pool.ipRange ? { ipRange: pool.ipRange } : {}),
+    ...(pool.auxAddresses === undefined ? {} : { auxAddresses: pool.auxAddresses }),
+  };
+}

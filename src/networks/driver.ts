@@ -1,0 +1,40 @@
+import type { Network, NetworkCreate } from "./network.ts";
+import type { FirewalledBridge } from "./publish/ruleset.ts";
+import type { LinkCommand } from "./sandbox/commands.ts";
+import type { KernelClient } from "./sandbox/kernel-client.ts";
+import type { AttachedEndpoint } from "./sandbox/sandbox-row.ts";
+
+/** A network with what the engine keeps besides. */
+export interface KnownNetwork extends Network {
+  /** Its subnets were given by the user, not chosen: only then a container may ask for an address. */
+  readonly userSubnets: boolean;
+  /** /64 for IPv6 ports of a network without IPv6; empty = not used. */
+  readonly hiddenIpv6Subnet: string;
+  /** Written before the kernel side exists; such a row found at a start is undone. */
+  readonly pending: boolean;
+  /** Made by the engine itself: cannot be created or removed. */
+  readonly predefined: boolean;
+}
+
+export interface DriverContext {
+  readonly kernel: KernelClient;
+  readonly mtu: number;
+}
+
+/** How one kind of network works. Drivers hold no state: everything is in the network and the endpoint. */
+export interface NetworkDriver {
+  /** Whether containers get an interface and an address from the network's pools. */
+  readonly addressed: boolean;
+  /** Whether users may make networks of it. */
+  readonly creatable: boolean;
+  /** Throws `invalid` for options it does not understand the value of. Changes nothing. */
+  check(request: NetworkCreate): void;
+  /** Makes the kernel's side as it shall be. Idempotent; what is there stays. */
+  up(network: KnownNetwork, context: DriverContext): Promise<void>;
+  /** Takes the kernel's side away. Idempotent; the caller has made sure that nobody is attached. */
+  down(network: KnownNetwork, context: DriverContext): Promise<void>;
+  /** The link of one endpoint; undefined = none is needed. `gateway`: it gets the default routes. Pure. */
+  link(network: KnownNetwork, endpoint: AttachedEndpoint, options: { gateway: boolean; mtu: number }): LinkCommand | undefined;
+  /** What the firewall must know of it. Pure. */
+  firewalled(network: KnownNetwork): FirewalledBridge | undefined;
+}

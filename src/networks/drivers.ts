@@ -1,0 +1,8 @@
+import type { NetworkDriver } from "./driver.ts";
+
+/** Keys are Docker's driver names, as `network create --driver` and `info` show them. */
+export const networkDrivers = {
+  bridge: () => import("./bridge/bridge.ts").then((m) => m.bridge),
+  host: () => import("./host/host.ts").then((m) => m.host),
+  null: () => import("./none/none.ts").then((m) => m.none),
+} satisfies Record<string, () => Promise<NetworkDriver>>;

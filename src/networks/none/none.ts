@@ -1,0 +1,12 @@
+import type { NetworkDriver } from "../driver.ts";
+
+/** A namespace with nothing but a loopback. */
+export const none: NetworkDriver = {
+  addressed: false,
+  creatable: false,
+  check() {},
+  async up() {},
+  async down() {},
+  link: () => undefined,
+  firewalled: () => undefined,
+};

@@ -1,0 +1,51 @@
+import { SyscallError } from "../../kernel/call.ts";
+import type { Command, Failure, Reply, Request } from "./commands.ts";
+import { bridgeDown, bridgeUp, survey, sweep } from "./host-links.ts";
+import { openHostSockets } from "./host.ts";
+import { changeSandbox, closeSandbox, openSandbox } from "./open-sandbox.ts";
+import { findHolder } from "./port-holder.ts";
+import { holdPorts, PortTakenError } from "./port-holds.ts";
+import { rulesInstalled, watchRules } from "./watch-rules.ts";
+
+// The one thread of the engine that changes network namespaces. Only synchronous code; one command at a time.
+
+declare const self: Worker;
+
+const host = openHostSockets();
+const post = (reply: Reply): void => self.postMessage(reply);
+
+function run(command: Command): unknown {
+  switch (command.op) {
+    case "open": return openSandbox(host, command.sandbox);
+    case "close": return closeSandbox(host, command.path, command.publish);
+    case "change": return changeSandbox(host, command.change);
+    case "hold": return holdPorts(command.publish.holds);
+    case "bridge-up": return bridgeUp(host, command.bridge);
+    case "bridge-down": return bridgeDown(host, command.name);
+    case "survey": return survey(host);
+    case "sweep": return sweep(host, command.directory, command.keep, command.bridges);
+    case "holder": return findHolder(command.port);
+    case "watch": return watchRules(host, command, () => post({ event: "rules-lost" }));
+    case "installed": return rulesInstalled(host, command.table);
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  // What failed first matters; what failed while undoing is added by the runtime as a SuppressedError.
+  const first = error instanceof SuppressedError ? error.suppressed : error;
+  if (first instanceof PortTakenError) return { message: first.message, code: first.code, hold: first.hold };
+  if (first instanceof SyscallError) return { message: first.message, code: first.code };
+  return { message: first instanceof Error ? first.message : String(first), code: "" };
+}
+
+self.onmessage = (event: MessageEvent<Request>): void => {
+  const { id, command, faults } = event.data;
+  // Tests set fault points after this thread was born; its environment is a copy.
+  if (faults === "") delete process.env["BERTH_FAULT"];
+  else process.env["BERTH_FAULT"] = faults;
+  try {
+    post({ id, value: run(command) });
+  } catch (error) {
+    post({ id, failure: failureOf(error) });
+  }
+};

@@ -1,0 +1,187 @@
+import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { fault } from "../../base/fault.ts";
+import { type Ip, parseCidr, parseIp } from "../../base/ip.ts";
+import { SyscallError } from "../../kernel/call.ts";
+import { addAddress, defaultRoute } from "../../kernel/netlink/address.ts";
+import { addVeth, deleteLink, findLink, setBridgePort, setUp } from "../../kernel/netlink/link.ts";
+import { NetlinkSocket } from "../../kernel/netlink/netlink-socket.ts";
+import { NetlinkWriter } from "../../kernel/netlink/writer.ts";
+import { enterNetns, openOwnNetns, pinNetns, unpinNetns, unshareNetns } from "../../kernel/ns.ts";
+import type { ChangeCommand, LinkCommand, PublishCommand, SandboxCommand } from "./commands.ts";
+import type { HostSockets } from "./host.ts";
+import { holdPorts, releasePorts } from "./port-holds.ts";
+import { changePublished } from "./watch-rules.ts";
+
+// Everything here runs in the Worker, synchronously: between unshare/setns and the way back nothing may be awaited.
+
+const hostNetns = openOwnNetns();
+
+/** Runs in another namespace and always comes back. A thread that cannot come back must not go on. */
+function away<T>(enter: () => void, body: () => T): T {
+  enter();
+  try {
+    return body();
+  } finally {
+    enterNetns(hostNetns);
+  }
+}
+
+/** Makes a pinned namespace with its links, addresses, routes and sysctls, then publishes. All or nothing. */
+export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
+  using undo = new DisposableStack();
+  holdPorts(sandbox.publish.holds);
+  undo.defer(() => releasePorts(sandbox.publish.holds));
+  dropNetns(sandbox.path);
+  undo.defer(() => dropNetns(sandbox.path));
+  away(unshareNetns, () => {
+    pinNetns(sandbox.path);
+    fault("network.open.after-netns");
+    const netnsFd = openOwnNetns();
+    try {
+      using inside = NetlinkSocket.open("route");
+      writeSysctl("net.ipv6.conf.default.disable_ipv6", "1", true);
+      addLinks(host, netnsFd, sandbox.links);
+      configure(inside, sandbox.links, true);
+      // moby parity: any user may bind low ports and ping in a namespace of its own
+      writeSysctl("net.ipv4.ip_unprivileged_port_start", "0", true);
+      writeSysctl("net.ipv4.ping_group_range", "0 2147483647", true);
+      for (const [key, value] of Object.entries(sandbox.sysctls)) writeSysctl(key, value, false);
+    } finally {
+      closeSync(netnsFd);
+    }
+  });
+  fault("network.open.after-attach");
+  changePublished(host, sandbox.publish.table, { add: sandbox.publish.elements, remove: [] });
+  undo.defer(() => changePublished(host, sandbox.publish.table, { add: [], remove: sandbox.publish.elements }));
+  fault("network.open.after-publish");
+  undo.move();
+}
+
+/** Undoes openSandbox; what is gone already is no error. The links go with the namespace, in the kernel's time. */
+export function closeSandbox(host: HostSockets, path: string, publish: PublishCommand): void {
+  removeElements(host, publish);
+  releasePorts(publish.holds);
+  dropNetns(path);
+}
+
+/** Changes a sandbox that is in use: live connect and disconnect. */
+export function changeSandbox(host: HostSockets, change: ChangeCommand): void {
+  using undo = new DisposableStack();
+  holdPorts(change.publish.holds);
+  undo.defer(() => releasePorts(change.publish.holds));
+  const netnsFd = openSync(change.path, "r");
+  undo.defer(() => closeSync(netnsFd));
+  addLinks(host, netnsFd, change.add);
+  undo.defer(() => removeLinks(host, change.add.map((link) => link.hostName)));
+  away(() => enterNetns(netnsFd), () => {
+    using inside = NetlinkSocket.open("route");
+    configure(inside, change.add, false);
+    removeLinks({ ...host, route: inside }, change.remove);
+    moveDefaultRoutes(inside, change.gateways);
+  });
+  removeElements(host, change.unpublish);
+  changePublished(host, change.publish.table, { add: change.publish.elements, remove: [] });
+  undo.move();
+  closeSync(netnsFd);
+  const kept = new Set(change.publish.holds.map((hold) => JSON.stringify(hold)));
+  releasePorts(change.unpublish.holds.filter((hold) => !kept.has(JSON.stringify(hold))));
+}
+
+function addLinks(host: HostSockets, netnsFd: number, links: readonly LinkCommand[]): void {
+  if (links.length === 0) return;
+  const writer = new NetlinkWriter();
+  for (const link of links) {
+    const bridge = findLink(host.route, link.bridge);
+    if (bridge === undefined) throw new SyscallError("find bridge", 19 /* ENODEV */, link.bridge);
+    addVeth(writer, {
+      name: link.hostName, bridge: bridge.index, mtu: link.mtu,
+      peer: { name: link.name, index: link.index, mac: link.mac, netnsFd },
+    });
+  }
+  host.route.request(writer);
+  // Hairpin: with br_netfilter a container that calls its own published port is bridged back out of the port it came by.
+  const ports = new NetlinkWriter();
+  for (const link of links) {
+    const port = findLink(host.route, link.hostName);
+    if (port !== undefined) setBridgePort(ports, port.index, { hairpin: true, isolated: link.isolated });
+  }
+  host.route.request(ports);
+}
+
+/** Inside: brings links up and gives them addresses and routes. */
+function configure(inside: NetlinkSocket, links: readonly LinkCommand[], fresh: boolean): void {
+  const writer = new NetlinkWriter();
+  if (fresh) setUp(writer, 1 /* lo */);
+  for (const link of links) {
+    if (link.addresses.some((address) => address.includes(":"))) {
+      writeSysctl(`net.ipv6.conf.${link.name}.disable_ipv6`, "0", true);
+    }
+    setUp(writer, link.index);
+    for (const text of link.addresses) {
+      const cidr = parseCidr(text);
+      if (cidr !== undefined) addAddress(writer, link.index, { family: cidr.family, value: cidr.address }, cidr.prefixLength);
+    }
+    for (const gateway of link.gateways.map(parseIp)) {
+      if (gateway !== undefined) defaultRoute(writer, link.index, gateway);
+    }
+  }
+  inside.request(writer);
+}
+
+function moveDefaultRoutes(inside: NetlinkSocket, gateways: ChangeCommand["gateways"]): void {
+  for (const { name, gateway } of gateways) {
+    const ip: Ip | undefined = parseIp(gateway);
+    const link = findLink(inside, name);
+    if (ip === undefined || link === undefined) continue;
+    const writer = new NetlinkWriter();
+    defaultRoute(writer, link.index, ip);
+    inside.request(writer);
+  }
+}
+
+function removeLinks(host: HostSockets, names: readonly string[]): void {
+  for (const name of names) {
+    if (findLink(host.route, name) === undefined) continue;
+    const writer = new NetlinkWriter();
+    deleteLink(writer, { name });
+    host.route.request(writer);
+  }
+}
+
+function removeElements(host: HostSockets, publish: PublishCommand): void {
+  try {
+    changePublished(host, publish.table, { add: [], remove: publish.elements });
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== "ENOENT") throw error;
+    // Some are gone (a flush): take the others one by one.
+    for (const element of publish.elements) {
+      try {
+        changePublished(host, publish.table, { add: [], remove: [element] });
+      } catch (gone) {
+        if (!(gone instanceof SyscallError) || gone.code !== "ENOENT") throw gone;
+      }
+    }
+  }
+}
+
+/** Unpins whatever is at the path and removes the file. */
+export function dropNetns(path: string): void {
+  try {
+    // A crash between two pins can leave one mount over another.
+    for (let pins = 0; pins < 8; pins += 1) unpinNetns(path);
+  } catch (error) {
+    if (!(error instanceof SyscallError) || !["EINVAL", "ENOENT"].includes(error.code)) throw error;
+  }
+  rmSync(path, { force: true });
+}
+
+/** In the thread's namespace. `optional`: an older or IPv6-less kernel may lack the key. */
+function writeSysctl(key: string, value: string, optional: boolean): void {
+  const path = `/proc/sys/${key.replaceAll(".", "/")}`;
+  try {
+    writeFileSync(path, value);
+  } catch (error) {
+    if (optional) return; // the default stays
+    throw new Error(`${error instanceof Error ? error.message : String(error)} (sysctl ${key})`, { cause: error });
+  }
+}

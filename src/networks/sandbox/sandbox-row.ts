@@ -1,0 +1,48 @@
+import type { Endpoint, PublishedPort, Sandbox, SandboxPlan } from "../network.ts";
+
+/** One attachment with what the engine must know besides. */
+export interface AttachedEndpoint extends Endpoint {
+  /** Our end of the veth pair; empty for networks without one. */
+  readonly hostName: string;
+  /** Index of the interface inside. */
+  readonly index: number;
+  /** For IPv6 ports on a network without IPv6: an address beside the official ones. */
+  readonly hiddenIpv6: string;
+  readonly gatewayPriority: number;
+}
+
+/** A sandbox as it is meant (and, once opened, as it is). Kept as JSON. */
+export interface SandboxRow {
+  readonly containerId: string;
+  readonly containerName: string;
+  readonly id: string;
+  readonly mode: SandboxPlan["mode"];
+  /** Of the namespace made for it; empty for host and container mode. */
+  readonly path: string;
+  /** What the OCI spec gets. */
+  readonly netnsPath: string;
+  readonly endpoints: readonly AttachedEndpoint[];
+  readonly ports: readonly PublishedPort[];
+  /** Network of the endpoint with the default route and the ports; empty = none. */
+  readonly gatewayNetworkId: string;
+}
+
+/** What the rest of the engine sees of it. */
+export function sandboxOf(row: SandboxRow, nameservers: readonly string[]): Sandbox {
+  return { id: row.id, netnsPath: row.netnsPath, endpoints: row.endpoints.map(endpointOf), ports: row.ports, nameservers };
+}
+
+export function endpointOf(attached: AttachedEndpoint): Endpoint {
+  const { hostName: _1, index: _2, hiddenIpv6: _3, gatewayPriority: _4, ...endpoint } = attached;
+  return endpoint;
+}
+
+/**
+ * The endpoint that gets the default route and the published ports: highest priority, then the first network by name.
+ * Networks without a way out do not count.
+ */
+export function gatewayOf(endpoints: readonly AttachedEndpoint[]): AttachedEndpoint | undefined {
+  return endpoints
+    .filter((endpoint) => endpoint.ipv4Gateway !== "" || endpoint.ipv6Gateway !== "")
+    .toSorted((one, other) => other.gatewayPriority - one.gatewayPriority || (one.networkName < other.networkName ? -1 : 1))[0];
+}

@@ -1,0 +1,50 @@
+import { changeElements, type MapElement, rulesetGeneration, tableState } from "../../kernel/nft/elements.ts";
+import type { HostSockets } from "./host.ts";
+
+const sets = ["any4", "at4", "any6", "at6", "bridges", "same", "internal", "outward", "proxied6"];
+
+/** The table as the engine left it; undefined until it was installed once. */
+let expected: { shape: string; elements: Map<string, number> } | undefined;
+let table = "";
+
+/**
+ * Looks for a lost or damaged table. Asking for the generation costs one pair of system calls; only when it moved is
+ * our table compared. (A netlink subscription would need a blocked thread: Bun's loop cannot wait on such a socket.)
+ */
+export function watchRules(host: HostSockets, options: { intervalMs: number }, onLost: () => void): void {
+  let seen = -1;
+  setInterval(() => {
+    const generation = rulesetGeneration(host.netfilter);
+    if (generation === seen || expected === undefined) return;
+    seen = generation;
+    const state = tableState(host.netfilter, table, sets);
+    const intact = state !== undefined && state.shape === expected.shape
+      && sets.every((set) => state.elements.get(set) === expected?.elements.get(set));
+    if (intact) return;
+    seen = -1; // look again until it is whole
+    onLost();
+  }, options.intervalMs);
+}
+
+/** The whole table was written by the engine just now: this is how it shall be. False when it is gone already. */
+export function rulesInstalled(host: HostSockets, name: string): boolean {
+  table = name;
+  const state = tableState(host.netfilter, name, sets);
+  expected = state === undefined ? undefined : { shape: state.shape, elements: new Map(state.elements) };
+  return state !== undefined;
+}
+
+/** Adds and removes elements of the table, all or none, and remembers how many there shall be. */
+export function changePublished(
+  host: HostSockets,
+  name: string,
+  changes: { add: readonly MapElement[]; remove: readonly MapElement[] },
+): void {
+  changeElements(host.netfilter, name, changes);
+  for (const { map } of changes.add) count(map, 1);
+  for (const { map } of changes.remove) count(map, -1);
+}
+
+function count(map: string, by: number): void {
+  expected?.elements.set(map, (expected.elements.get(map) ?? 0) + by);
+}

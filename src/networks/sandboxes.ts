@@ -1,0 +1,235 @@
+import { EngineError, errorMessage } from "../base/errors.ts";
+import { fault } from "../base/fault.ts";
+import { newId } from "../base/id.ts";
+import type { EventSink } from "../events/bus.ts";
+import type { Caller } from "../spec/caller.ts";
+import type { Catalog } from "./catalog.ts";
+import { attachmentsOf, draftEndpoint } from "./draft-sandbox.ts";
+import type { NetworkStore } from "./network.sql.ts";
+import type { PublishedPort, Sandbox, SandboxPlan } from "./network.ts";
+import { elementOf, holdsOf, type Target } from "./publish/elements.ts";
+import type { Firewall } from "./publish/firewall.ts";
+import { explainConflict } from "./publish/conflict.ts";
+import { PortConflict, type PortTable } from "./publish/port-table.ts";
+import type { LinkCommand, PublishCommand } from "./sandbox/commands.ts";
+import { type KernelClient, KernelFailure } from "./sandbox/kernel-client.ts";
+import { type AttachedEndpoint, gatewayOf, sandboxOf, type SandboxRow } from "./sandbox/sandbox-row.ts";
+
+export interface SandboxParts {
+  readonly catalog: Catalog;
+  readonly store: NetworkStore;
+  readonly kernel: KernelClient;
+  readonly firewall: Firewall;
+  readonly ports: PortTable;
+  readonly events: EventSink;
+  readonly settings: { readonly directory: string; readonly table: string; readonly mtu: number; readonly ipv6: boolean };
+}
+
+/** Ports that the kernel refused are tried anew this often, where the user left the choice to us. */
+const portTries = 20;
+
+/** The containers' namespaces: rows in memory, which are also in the store. */
+export class Sandboxes {
+  readonly rows = new Map<string, SandboxRow>();
+  readonly #parts: SandboxParts;
+
+  constructor(parts: SandboxParts) {
+    this.#parts = parts;
+  }
+
+  async open(plan: SandboxPlan, options: { caller: Caller; signal?: AbortSignal }): Promise<Sandbox> {
+    const left = this.rows.get(plan.containerId);
+    if (left !== undefined) await this.discard(left);
+    const refused = new Set<string>();
+    for (let attempt = 0; ; attempt += 1) {
+      const row = this.#draft(plan, refused);
+      try {
+        await this.#make(row, plan);
+      } catch (error) {
+        await this.discard(row);
+        if (this.#mayRetry(error, plan, refused) && attempt < portTries) continue;
+        throw await this.#explain(error, row);
+      }
+      if (options.signal?.aborted === true) {
+        await this.discard(row);
+        throw new EngineError("cancelled", `opening the network of container ${plan.containerName} was cancelled`);
+      }
+      this.publishEvents("connect", row, options.caller);
+      return sandboxOf(row, []);
+    }
+  }
+
+  async close(containerId: string, options: { caller: Caller }): Promise<void> {
+    const row = this.rows.get(containerId);
+    if (row === undefined) return;
+    await this.discard(row);
+    this.publishEvents("disconnect", row, options.caller);
+  }
+
+  /** Undoes a row, however far it came. Idempotent. */
+  async discard(row: SandboxRow): Promise<void> {
+    const { kernel, store } = this.#parts;
+    if (row.path !== "") await kernel.call({ op: "close", path: row.path, publish: this.publishCommand(row) });
+    this.forget(row);
+    store.deleteSandbox(row.containerId);
+  }
+
+  /** Puts a row of the store (or of a live container) into memory. */
+  adopt(row: SandboxRow): void {
+    const { catalog, ports } = this.#parts;
+    this.rows.set(row.containerId, row);
+    for (const { networkId, ipv4, ipv6 } of row.endpoints) {
+      catalog.adopt(networkId, ipv4);
+      catalog.adopt(networkId, ipv6);
+    }
+    ports.adopt(row.ports, row);
+  }
+
+  /** Gives addresses and ports back and drops the row from memory. */
+  forget(row: SandboxRow): void {
+    const { catalog, ports, firewall } = this.#parts;
+    if (this.rows.get(row.containerId) !== row) return;
+    this.rows.delete(row.containerId);
+    for (const { networkId, ipv4, ipv6 } of row.endpoints) {
+      catalog.release(networkId, ipv4);
+      catalog.release(networkId, ipv6);
+    }
+    ports.release(row.ports, row);
+    firewall.touch();
+  }
+
+  /** A container got another name: messages and (later) names in DNS follow. */
+  rename(containerId: string, name: string): void {
+    const row = this.rows.get(containerId);
+    if (row === undefined) return;
+    const endpoints = row.endpoints.map((endpoint) => ({
+      ...endpoint, dnsNames: endpoint.dnsNames.map((known) => (known === row.containerName ? name : known)),
+    }));
+    this.replace(row, { ...row, containerName: name, endpoints });
+  }
+
+  /** Puts a changed row in the place of the old one; addresses and ports are the caller's to give back. */
+  replace(old: SandboxRow, row: SandboxRow): void {
+    const { ports, store, firewall } = this.#parts;
+    ports.release(old.ports, old);
+    ports.adopt(row.ports, row);
+    this.rows.set(row.containerId, row);
+    store.putSandbox(row);
+    firewall.touch();
+  }
+
+  /** Ports and where they lead. */
+  published(row: SandboxRow): { port: PublishedPort; target: Target }[] {
+    const gateway = row.endpoints.find((endpoint) => endpoint.networkId === row.gatewayNetworkId);
+    const target = { ipv4: gateway?.ipv4 ?? "", ipv6: gateway?.ipv6 || (gateway?.hiddenIpv6 ?? "") };
+    return row.ports.map((port) => ({ port, target }));
+  }
+
+  publishCommand(row: SandboxRow): PublishCommand {
+    const elements = this.published(row).flatMap(({ port, target }) => elementOf(port, target) ?? []);
+    return { table: this.#parts.settings.table, holds: holdsOf(row.ports), elements };
+  }
+
+  link(endpoint: AttachedEndpoint, gateway: boolean): LinkCommand | undefined {
+    const entry = this.#parts.catalog.byId(endpoint.networkId);
+    return entry?.driver.link(entry.network, endpoint, { gateway, mtu: this.#parts.settings.mtu });
+  }
+
+  publishEvents(action: "connect" | "disconnect", row: SandboxRow, caller: Caller, only?: readonly AttachedEndpoint[]): void {
+    for (const endpoint of only ?? row.endpoints) {
+      const type = this.#parts.catalog.byId(endpoint.networkId)?.network.driver ?? "";
+      this.#parts.events.publish({
+        type: "network", action, id: endpoint.networkId, caller,
+        attributes: { container: row.containerId, name: endpoint.networkName, type },
+      });
+    }
+  }
+
+  /** Chooses addresses and ports, and remembers them: from here on nobody else gets them. */
+  #draft(plan: SandboxPlan, refused: ReadonlySet<string>): SandboxRow {
+    const { catalog, ports, settings } = this.#parts;
+    const shared = plan.mode === "container" ? this.rows.get(plan.sharedWith ?? "") : undefined;
+    if (plan.mode === "container" && shared === undefined) {
+      throw new EngineError("conflict", `cannot join network of a non running container: ${plan.sharedWith}`);
+    }
+    using undo = new DisposableStack();
+    const endpoints: AttachedEndpoint[] = [];
+    for (const attachment of attachmentsOf(plan)) {
+      const entry = catalog.get(attachment.network);
+      if (endpoints.some(({ networkId }) => networkId === entry.network.id)) {
+        throw new EngineError("forbidden", `endpoint with name ${plan.containerName} already exists in network ${entry.network.name}`);
+      }
+      const withHiddenIpv6 = settings.ipv6 && plan.ports.length > 0;
+      const endpoint = draftEndpoint(catalog, entry, attachment, { plan, index: endpoints.length, withHiddenIpv6 });
+      undo.defer(() => {
+        catalog.release(endpoint.networkId, endpoint.ipv4);
+        catalog.release(endpoint.networkId, endpoint.ipv6);
+      });
+      endpoints.push(endpoint);
+    }
+    const gateway = gatewayOf(endpoints);
+    const path = plan.mode === "host" || plan.mode === "container" ? "" : `${settings.directory}/${plan.containerId}`;
+    const owner = { containerId: plan.containerId, containerName: plan.containerName };
+    let given: PublishedPort[] = [];
+    try {
+      given = gateway === undefined ? [] : ports.allocate(plan.ports, owner, refused);
+    } catch (error) {
+      if (!(error instanceof PortConflict)) throw error;
+      throw explainConflict(error, plan.containerName, gateway?.id ?? "");
+    }
+    undo.move();
+    const row: SandboxRow = {
+      ...owner, path, endpoints, id: newId(), mode: plan.mode, ports: given,
+      netnsPath: plan.mode === "container" ? (shared?.netnsPath ?? "") : path,
+      gatewayNetworkId: gateway?.networkId ?? "",
+    };
+    this.rows.set(row.containerId, row);
+    return row;
+  }
+
+  async #make(row: SandboxRow, plan: SandboxPlan): Promise<void> {
+    const { store, kernel, firewall } = this.#parts;
+    store.putSandbox(row);
+    if (row.ports.length > 0) firewall.touch();
+    fault("network.open.after-row");
+    if (row.path === "") return;
+    const links = row.endpoints.flatMap((endpoint) => this.link(endpoint, endpoint.networkId === row.gatewayNetworkId) ?? []);
+    const command = { path: row.path, links, sysctls: plan.sysctls, publish: this.publishCommand(row) };
+    try {
+      await kernel.call({ op: "open", sandbox: command });
+    } catch (error) {
+      // Somebody took our table or bridge away a moment ago: put it back, then once more.
+      if (!(error instanceof KernelFailure) || !["ENOENT", "ENODEV"].includes(error.code)) throw error;
+      await this.#repair(row);
+      await kernel.call({ op: "open", sandbox: command });
+    }
+  }
+
+  async #repair(row: SandboxRow): Promise<void> {
+    for (const { networkId } of row.endpoints) {
+      const entry = this.#parts.catalog.byId(networkId);
+      await entry?.driver.up(entry.network, { kernel: this.#parts.kernel, mtu: this.#parts.settings.mtu });
+    }
+    await this.#parts.firewall.install();
+  }
+
+  #mayRetry(error: unknown, plan: SandboxPlan, refused: Set<string>): boolean {
+    if (!(error instanceof KernelFailure) || error.hold === undefined || error.code !== "EADDRINUSE") return false;
+    const key = `${error.hold.protocol} ${error.hold.port}`;
+    if (refused.has(key)) return false;
+    refused.add(key);
+    return plan.ports.some(({ hostPort }) => typeof hostPort !== "number" || hostPort === 0);
+  }
+
+  async #explain(error: unknown, row: SandboxRow): Promise<Error> {
+    if (error instanceof EngineError) return error;
+    const endpoint = row.endpoints.find(({ networkId }) => networkId === row.gatewayNetworkId);
+    if (error instanceof KernelFailure && error.hold !== undefined) {
+      const { hold, code } = error;
+      const hostIp = hold.hostIp === "" ? "0.0.0.0" : hold.hostIp;
+      const holder = await this.#parts.kernel.call({ op: "holder", port: hold }) as { pid: number; program: string } | undefined;
+      return explainConflict({ hostIp, port: hold.port, owner: undefined, holder, code }, row.containerName, endpoint?.id ?? "");
+    }
+    return new EngineError("internal", `cannot set up the network of container ${row.containerName}: ${errorMessage(error)}`, {}, { cause: error });
+  }
+}
