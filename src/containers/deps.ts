@@ -5,6 +5,7 @@ import type { LogDriver } from "../logs/driver.ts";
 import type { Monitor } from "../monitor/monitor.ts";
 import type { Networks } from "../networks/network.ts";
 import type { RuntimeChoice, RuntimeDriver } from "../runtime/driver.ts";
+import type { SeccompCache } from "../security/seccomp/cache.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { Volumes } from "../volumes/volume.ts";
 import type { CreateDefaults } from "./create/defaults.ts";
@@ -24,6 +25,7 @@ export interface ContainerDeps extends Books {
   readonly monitor: Monitor;
   readonly events: EventSink;
   readonly runtimes: Runtimes;
+  readonly seccompCache: SeccompCache;
   readonly logDriver: (name: string) => Promise<LogDriver>;
   readonly settings: Settings;
 }
@@ -38,7 +40,16 @@ export interface Books {
 
 export interface Runtimes {
   /** The runtime of that name; empty = the default. invalid when it is unknown. */
-  get(name: string): { choice: RuntimeChoice; driver: RuntimeDriver };
+  get(name: string): Runtime;
+}
+
+export interface Runtime {
+  readonly choice: RuntimeChoice;
+  readonly driver: RuntimeDriver;
+  /** Its `--version` text. */
+  readonly version: string;
+  /** Takes a compiled seccomp filter by annotation (crun). */
+  readonly takesFilter: boolean;
 }
 
 export interface Settings {

@@ -2,6 +2,8 @@ import type { Database } from "bun:sqlite";
 import { KeyedLock } from "../base/keyed-lock.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Images } from "../images/images.ts";
+import type { MonitorEvent } from "../monitor/protocol.ts";
+import { engineCaller } from "../spec/caller.ts";
 import { Activity } from "./activity.ts";
 import { attachContainer } from "./attach.ts";
 import { commitContainer } from "./commit.ts";
@@ -53,7 +55,8 @@ export function openContainers(options: ContainersOptions): OpenContainers {
   const deps: ExecDeps & { images: Images } = { ...options, records, execs, locks: new KeyedLock(), waiters: new Waiters(), activity: new Activity() };
   const health = new HealthChecks(deps);
   const archive = new Archive(deps);
-  listen(deps, health);
+  const restored = Promise.withResolvers<void>();
+  listen(deps, health, restored.promise);
   const started = async (ref: string, start: () => Promise<void>): Promise<void> => {
     await start();
     health.begin(records.get(ref).id);
@@ -91,7 +94,10 @@ export function openContainers(options: ContainersOptions): OpenContainers {
     export: (ref, { caller }) => archive.export(ref, caller),
     connectNetwork: (ref, network, settings, { caller }) => connectNetwork(deps, ref, network, settings, caller),
     disconnectNetwork: (ref, network, { caller, force }) => disconnectNetwork(deps, ref, network, { caller, force }),
-    restore: () => restoreContainers(deps, health),
+    restore: async () => {
+      await restoreContainers(deps, health);
+      restored.resolve();
+    },
     close: async () => {
       health.close();
       execs.close();
@@ -100,24 +106,23 @@ export function openContainers(options: ContainersOptions): OpenContainers {
   };
 }
 
-/** Follows the monitor: exits and OOM kills, and the health of what was started. */
-function listen(deps: ExecDeps, health: HealthChecks): void {
-  deps.monitor.onEvent((event) => {
+/** Follows the monitor: exits and OOM kills. What it tells before the rows were compared waits for that. */
+function listen(deps: ExecDeps, health: HealthChecks, restored: Promise<void>): void {
+  const take = async (event: MonitorEvent): Promise<void> => {
+    await restored;
     if (event.kind === "oom") {
       const container = deps.records.find(event.id);
-      if (container) publish(deps.events, container, "oom", { via: "engine" });
-      return;
-    }
-    if (event.execId !== undefined) {
+      if (container) publish(deps.events, container, "oom", engineCaller);
+    } else if (event.execId !== undefined) {
       execExited(deps, { ...event, execId: event.execId });
-      return;
+    } else {
+      await containerExited(deps, event);
+      if (!deps.records.find(event.id)) deps.execs.dropContainer(event.id);
     }
-    health.end(event.id);
-    containerExited(deps, event)
-      .then(() => {
-        if (!deps.records.find(event.id)) deps.execs.dropContainer(event.id);
-      })
-      .catch((error: unknown) => deps.settings.log("error", "handling the exit of a container failed", { id: event.id, error: errorMessage(error) }));
+  };
+  deps.monitor.onEvent((event) => {
+    if (event.kind === "exit" && event.execId === undefined) health.end(event.id);
+    take(event).catch((error: unknown) => deps.settings.log("error", "handling an event of the monitor failed", { id: event.id, kind: event.kind, error: errorMessage(error) }));
   });
   deps.activity.onStarted((id) => health.begin(id));
 }

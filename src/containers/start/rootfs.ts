@@ -5,6 +5,7 @@ import type { Container } from "../container.ts";
 import type { ContainerDeps } from "../deps.ts";
 import type { MountPlan } from "../plan.ts";
 import { removeBundle } from "./bundle.ts";
+import { mountShm, shmFolder } from "./namespaces.ts";
 import { pinSubpath, subpathTarget } from "./subpath.ts";
 
 /** Where each mount's content is on the host, by target in the container. */
@@ -17,6 +18,10 @@ export async function openRootfs(deps: ContainerDeps, container: Container): Pro
   // Idempotent, and whole even when the create was cut between its row and its snapshot.
   await deps.snapshotter.prepare(id, deps.images.resolve(container.imageId).chainIds);
   await deps.snapshotter.mount(id, paths.rootfs);
+  if (container.plan.namespaces.ipc === "shareable") {
+    await mkdir(shmFolder(container), { recursive: true, mode: 0o700 });
+    mountShm(container);
+  }
   const sources = new Map<string, string>();
   for (const mount of container.plan.mounts) {
     const source = await sourceOf(deps, container, mount);
@@ -83,7 +88,7 @@ export async function closeRootfs(deps: ContainerDeps, container: Container): Pr
     await deps.snapshotter.unmount(join(paths.bundle, "images", key.slice(-12)));
     await deps.snapshotter.remove(key);
   }
-  if (plan.namespaces.ipc === "shareable") await deps.snapshotter.unmount(join(paths.folder, "shm"));
+  if (plan.namespaces.ipc === "shareable") await deps.snapshotter.unmount(shmFolder(container));
   try {
     await removeBundle(paths.bundle);
   } catch (error) {

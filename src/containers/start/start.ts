@@ -6,7 +6,7 @@ import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { publish } from "../events.ts";
 import { isRunning, move } from "../state.ts";
-import { prepareProcess } from "./process.ts";
+import { createProcess, keepFilter, writeBundle } from "./process.ts";
 import { finishRemoval } from "../remove.ts";
 import { closeRootfs, openRootfs } from "./rootfs.ts";
 
@@ -82,21 +82,11 @@ async function bringUp(deps: ContainerDeps, container: Container, options: Start
   fault("start.after-network");
   const sandbox = network.value;
   const runtime = deps.runtimes.get(plan.runtime);
-  const { bundle, memoryCgroup, logTarget } = await prepareProcess(deps, container, { sandbox, mounts: rootfs.value, runtime: runtime.choice });
+  const { seccomp } = await writeBundle(deps, container, { sandbox, sources: rootfs.value, runtime });
   fault("start.after-bundle");
   undo.defer(() => deps.monitor.discard(id));
-  const identity = await deps.monitor.create({
-    id,
-    run: state.run,
-    runtime: runtime.choice,
-    bundle,
-    tty: plan.process.tty,
-    openStdin: plan.process.openStdin,
-    stdinOnce: plan.process.stdinOnce,
-    size: plan.process.consoleSize,
-    log: logTarget,
-    memoryCgroup,
-  });
+  const identity = await deps.monitor.create(createProcess(deps, container));
+  void keepFilter(deps, id, runtime, seccomp).catch((error: unknown) => deps.settings.log("warn", "compiled seccomp filter not kept", { id, error: errorMessage(error) }));
   fault("start.after-create");
   // State before action: the row says running before the process is let go, so that no crash in between can lose it.
   // `starting` stays on disk; the next daemon starts a process that was made and never let go.

@@ -1,0 +1,31 @@
+import type { Caller } from "../spec/caller.ts";
+import type { Resources, RestartPolicy } from "../spec/engine/types.gen.ts";
+import { normalizeUpdate } from "./create/update.ts";
+import { type ContainerDeps, lockTimeoutMs } from "./deps.ts";
+import { publish } from "./events.ts";
+import { buildResources } from "./oci/cgroup.ts";
+import { gatherDevices } from "./oci/devices.ts";
+import { readSpecHost } from "./oci/host.ts";
+import { isLive } from "./state.ts";
+
+/** Changes limits and the restart policy: at once when it runs, and for its next start. */
+export async function updateContainer(deps: ContainerDeps, ref: string, change: Resources & { RestartPolicy?: RestartPolicy | null | undefined }, caller: Caller): Promise<{ warnings: string[] }> {
+  const { id } = deps.records.get(ref);
+  using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
+  const before = deps.records.get(id);
+  const { plan, request, warnings } = normalizeUpdate(id, before, change, deps.settings.defaults().host);
+  const after = deps.records.change(id, { plan, request });
+  if (isLive(after.state)) {
+    try {
+      const { numbers } = await gatherDevices(plan);
+      const resources = buildResources(plan.resources, readSpecHost(), numbers, { clear: true });
+      await deps.runtimes.get(plan.runtime).driver.update(id, resources);
+    } catch (error) {
+      // What the kernel refused must not come back at the next start.
+      deps.records.change(id, { plan: before.plan, request: before.request });
+      throw error;
+    }
+  }
+  publish(deps.events, after, "update", caller);
+  return { warnings };
+}
