@@ -1,9 +1,11 @@
 import { byteSlice, quote } from "./go-string.ts";
-import { GoNil, GoStruct, isMap, sortedKeys, typeName } from "./go-value.ts";
+import { GoNil, GoStruct, GoText, isMap, sortedKeys, typeName } from "./go-value.ts";
 
 /** fmt's %v. */
 export function formatValue(value: unknown, verb: "v" | "+v" | "s" | "q" | "d" = "v"): string {
   if (value === null || value === undefined) return verb === "s" || verb === "d" || verb === "q" ? `%!${verb}(<nil>)` : "<nil>";
+  if (value instanceof GoText) return value.text;
+  if (value instanceof GoNil && value.kind !== "pointer") return value.kind === "slice" ? "[]" : "map[]";
   if (value instanceof GoNil) return verb === "s" ? `%!s(${value.typeName}=<nil>)` : "<nil>";
   if (typeof value === "string") return verb === "q" ? quote(value) : verb === "d" ? `%!d(string=${value})` : value;
   if (Array.isArray(value)) return `[${value.map((item) => formatValue(item, verb)).join(" ")}]`;
@@ -124,6 +126,7 @@ function directive(value: unknown, how: Directive): string {
     return pad(formatValue(value, how.flags.includes("+") ? "+v" : "v"), how);
   }
   if (typeof value === "string") return text(value, how);
+  if (value instanceof GoText) return text(value.text, how);
   if (typeof value === "number" || typeof value === "bigint") return number(Number(value), how);
   if (typeof value === "boolean" && how.verb === "t") return pad(String(value), how);
   return bad(value, how);

@@ -1,6 +1,6 @@
 import { formatValue, sprint, sprintf, sprintln } from "./go-print.ts";
 import { byteLength, byteSlice } from "./go-string.ts";
-import { GoNil, goJson, goLength, isMap, isTrue, mapEntry, typeName } from "./go-value.ts";
+import { GoNil, goJson, goLength, isMap, isTrue, mapEntry, mapZero, typeName } from "./go-value.ts";
 
 type Parameter = "any" | "string" | "int" | "strings";
 
@@ -87,7 +87,8 @@ function checkedIndex(key: unknown, limit: number, inclusive = false): number {
 
 function index(value: unknown, key: unknown): unknown {
   if (value === undefined || value === null) throw new CallError("index of untyped nil");
-  if (value instanceof GoNil) throw new CallError("index of nil pointer");
+  if (value instanceof GoNil && value.kind === "pointer") throw new CallError("index of nil pointer");
+  if (value instanceof GoNil) return value.kind === "map" ? "" : checkedIndex(key, 0);
   if (Array.isArray(value)) return value[checkedIndex(key, value.length)] as unknown;
   if (typeof value === "string") {
     const bytes = Buffer.from(value);
@@ -96,7 +97,7 @@ function index(value: unknown, key: unknown): unknown {
   if (isMap(value)) {
     if (key === undefined || key === null) throw new CallError("value is nil; should be of type string");
     if (typeof key !== "string") throw new CallError(`value has type ${typeName(key)}; should be string`);
-    return mapEntry(value, key);
+    return Object.hasOwn(value, key) ? mapEntry(value, key) : mapZero(value);
   }
   throw new CallError(`can't index item of type ${typeName(value)}`);
 }

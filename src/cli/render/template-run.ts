@@ -136,7 +136,7 @@ class Run {
     } else if (isMap(value)) {
       for (const key of sortedKeys(value)) yield [key, value[key]];
     } else if (value instanceof GoNil) {
-      this.fail("range can't iterate over <nil>", pipe);
+      if (value.kind === "pointer") this.fail("range can't iterate over <nil>", pipe);
     } else this.fail(`range can't iterate over ${formatValue(value)}`, pipe);
   }
 
@@ -239,7 +239,8 @@ class Run {
       return undefined;
     }
     const type = insideMap ? "interface {}" : typeName(receiver);
-    if (receiver === null || receiver instanceof GoNil) this.fail(`nil pointer evaluating ${receiver === null ? "interface {}" : type}.${name}`, node);
+    if (receiver instanceof GoNil && receiver.kind === "map") return undefined;
+    if (receiver === null || (receiver instanceof GoNil && receiver.kind === "pointer")) this.fail(`nil pointer evaluating ${receiver === null ? "interface {}" : type}.${name}`, node);
     if (receiver instanceof GoStruct) {
       const value = receiver.field(name);
       if (isMethod(value)) return this.method(name, value, node, call);
@@ -311,6 +312,7 @@ class Run {
       if (type === "strings") return [];
       this.fail(`invalid value; expected ${goType(type)}`);
     }
+    if (type === "strings" && value instanceof GoNil && value.kind === "slice") return [];
     const fits = type === "string" ? typeof value === "string" : type === "int" ? Number.isInteger(value) : Array.isArray(value) && value.every((item) => typeof item === "string");
     if (!fits) this.fail(`wrong type for value; expected ${goType(type)}; got ${typeName(value)}`);
     return value;

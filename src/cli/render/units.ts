@@ -81,3 +81,23 @@ export function goTime(rfc3339: string): string {
   const offset = zone === "Z" ? "+0000 UTC" : `${zone.replace(":", "")} ${zone.replace(":", "")}`;
   return `${day} ${clock}${digits === "" ? "" : `.${digits}`} ${offset}`;
 }
+
+/** Go's time.Time.String() of a moment in the zone of this machine, whole seconds: `2026-11-21 06:19:10 +0000 UTC`. */
+export function goLocalTime(ms: number): string {
+  const date = new Date(ms);
+  if (Number.isNaN(date.getTime())) return "";
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const offset = -date.getTimezoneOffset();
+  const numeric = `${offset < 0 ? "-" : "+"}${two(Math.trunc(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
+  const name = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(date).find(({ type }) => type === "timeZoneName")?.value ?? "";
+  // Intl knows few abbreviations and says GMT+1 for the others; Go then prints the number again.
+  const zone = offset === 0 ? "UTC" : /^[A-Z]{3,4}$/.test(name) ? name : numeric;
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())} ${numeric} ${zone}`;
+}
+
+/** RFC 3339 in the zone of this machine, whole seconds: `2026-11-21T06:19:05Z`. */
+export function localRfc3339(ms: number): string {
+  const [day = "", clock = "", offset = ""] = goLocalTime(ms).split(" ");
+  return `${day}T${clock}${offset === "+0000" ? "Z" : offset.replace(/(\d\d)$/, ":$1")}`;
+}

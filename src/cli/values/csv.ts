@@ -28,3 +28,8 @@ export function parseCsvLine(text: string): string[] {
     at += 1;
   }
 }
+
+/** pflag's "strings": each value of the flag may hold several, by commas. */
+export function splitCommas(values: readonly string[]): string[] {
+  return values.flatMap((value) => (value === "" ? [] : parseCsvLine(value)));
+}

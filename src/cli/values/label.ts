@@ -22,3 +22,11 @@ export function parseLabels(labels: readonly string[]): Record<string, string> {
   for (const label of labels) checkLabel(label);
   return keyValueMap(labels);
 }
+
+/** Labels in one cell of a table: `a=b,c=d`, sorted so that two runs print the same. */
+export function labelText(labels: Readonly<Record<string, string>> | null | undefined): string {
+  return Object.entries(labels ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(",");
+}

@@ -12,7 +12,7 @@ function split(text: string): [path: string, value: string] {
 }
 
 /** `--device-read-bps /dev/sda:1mb` */
-export function parseThrottleBytes(text: string): ThrottleDevice {
+export function parseThrottleBps(text: string): ThrottleDevice {
   const [Path, rate] = split(text);
   try {
     return { Path, Rate: parseBytes(rate) };
@@ -23,7 +23,7 @@ export function parseThrottleBytes(text: string): ThrottleDevice {
 }
 
 /** `--device-read-iops /dev/sda:1000` */
-export function parseThrottleOperations(text: string): ThrottleDevice {
+export function parseThrottleIops(text: string): ThrottleDevice {
   const [Path, rate] = split(text);
   if (!/^\d+$/.test(rate)) throw invalid(`invalid rate for device: ${text}. The correct format is <device-path>:<number>. Number must be a positive integer`, text);
   return { Path, Rate: Number(rate) };
