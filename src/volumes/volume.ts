@@ -34,13 +34,24 @@ export interface Volumes {
   release(name: string, containerId: string): void;
   /** Container ids that refer to it. */
   users(name: string): readonly string[];
-  /** Driver's mount (NFS, tmpfs, ...) before a container starts, undone after it ends. For plain folders nothing. */
-  mount(name: string, containerId: string): Promise<string>;
-  unmount(name: string, containerId: string): Promise<void>;
+  /**
+   * Driver's mount (NFS, tmpfs, ...) before a container starts, undone after it ends; for plain folders nothing. Both
+   * idempotent per pair. `use` is told in the event.
+   */
+  mount(name: string, containerId: string, use?: VolumeUse): Promise<string>;
+  unmount(name: string, containerId: string, use?: { caller: Caller }): Promise<void>;
   /** First-use copy: fills an empty volume with what the image has at `source` (a folder inside a mounted rootfs). */
   populate(name: string, rootfs: string, source: string): Promise<void>;
   /** Bytes in the volume. */
   usage(name: string): Promise<number>;
   /** Removes volumes that no container refers to: anonymous ones, or all. */
   prune(options: { all: boolean; labels: (labels: Readonly<Record<string, string>>) => boolean; caller: Caller }): Promise<{ removed: string[]; reclaimedBytes: number }>;
+}
+
+/** How a container uses a volume. */
+export interface VolumeUse {
+  readonly destination: string;
+  readonly readOnly: boolean;
+  readonly propagation: string;
+  readonly caller: Caller;
 }
