@@ -79,7 +79,7 @@ function frame(tty: boolean, text: string): Uint8Array {
 function join(exchange: Exchange, parts: { socket: Socket; input: SocketInput; remote: Duplex; options: HijackOptions }): void {
   const { socket, input, remote, options } = parts;
   const watch = setInterval(() => {
-    if (input.ended && options.gone(fdOf(socket))) socket.destroy();
+    if (input.ended && isGone(socket, options)) socket.destroy();
   }, goneCheckMs);
   watch.unref();
   const over = (): void => {
@@ -93,6 +93,12 @@ function join(exchange: Exchange, parts: { socket: Socket; input: SocketInput; r
   remote.on("error", () => socket.destroy());
   void toClient(remote, socket);
   void toContainer(input, remote, { socket, options });
+}
+
+/** Bun drops a half-open socket's handle when the other end closes, without an event. */
+function isGone(socket: Socket, options: HijackOptions): boolean {
+  const fd = fdOf(socket);
+  return fd < 0 || options.gone(fd);
 }
 
 async function toClient(remote: Duplex, socket: Socket): Promise<void> {
@@ -124,7 +130,7 @@ async function toContainer(input: SocketInput, remote: Duplex, { socket, options
   }
   // Once our side has ended too, the client's end is the end of it all.
   if (socket.writableEnded) socket.destroy();
-  else if (options.gone(fdOf(socket))) socket.destroy();
+  else if (isGone(socket, options)) socket.destroy();
   else if (remote.writable) remote.end();
 }
 

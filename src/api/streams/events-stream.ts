@@ -38,7 +38,7 @@ export function eventsReply(options: {
       else pending.push(event);
       wake?.();
     });
-    const timer = untilNs > 0n ? setTimeout(() => wake?.(), Math.min(2 ** 31 - 1, Number((untilNs - nowNs()) / 1_000_000n) + 1)) : undefined;
+    const timer = untilNs > 0n ? setTimeout(() => wake?.(), Math.max(1, Math.min(2 ** 31 - 1, Number((untilNs - nowNs()) / 1_000_000n) + 1))) : undefined;
     const onAbort = (): void => wake?.();
     signal.addEventListener("abort", onAbort);
     try {
