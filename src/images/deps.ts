@@ -1,0 +1,32 @@
+import type { EventSink } from "../events/bus.ts";
+import type { KeyedLock } from "../base/keyed-lock.ts";
+import type { ContentStore } from "../content/store.ts";
+import type { LayerStore } from "../snapshots/layers.ts";
+import type { Snapshotter } from "../snapshots/snapshotter.ts";
+import type { ImageBook } from "./image-book.ts";
+
+/** What the verbs of images work with. */
+export interface ImageDeps {
+  readonly book: ImageBook;
+  readonly content: ContentStore;
+  readonly layers: Snapshotter & LayerStore;
+  readonly events: EventSink;
+  /** By chain id: a layer is unpacked once, and never removed while somebody is about to use it. */
+  readonly locks: KeyedLock;
+  /** Chain ids that work in progress needs, with how many need it: removal leaves them alone. */
+  readonly held: Map<string, number>;
+}
+
+/** Keeps layers from being removed until disposed. */
+export function hold(deps: Pick<ImageDeps, "held">, chainIds: readonly string[]): Disposable {
+  for (const id of chainIds) deps.held.set(id, (deps.held.get(id) ?? 0) + 1);
+  return {
+    [Symbol.dispose]() {
+      for (const id of chainIds) {
+        const count = (deps.held.get(id) ?? 1) - 1;
+        if (count === 0) deps.held.delete(id);
+        else deps.held.set(id, count);
+      }
+    },
+  };
+}
