@@ -66,7 +66,7 @@ export interface Command<Flags extends FlagTable = FlagTable> {
   readonly stopAtFirstArgument?: boolean;
   /** Further usage lines after the first (`cp` has two). */
   readonly usage?: readonly string[];
-  /** Every failure of it exits 125 and reads `docker: <message>` with a hint (`run`, `create`). */
+  /** A failure of status 125 to 127 reads `docker: <message>` with a hint (`run`, `create`). */
   readonly failsAs125?: boolean;
   readonly hidden?: boolean;
   readonly flags: Flags;

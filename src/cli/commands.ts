@@ -1,0 +1,42 @@
+import type { Command } from "./command.ts";
+import { containerAliases, containerCommands } from "./container/commands.ts";
+import { imageAliases, imageCommands } from "./image/commands.ts";
+import { networkAliases, networkCommands } from "./network/commands.ts";
+import { volumeAliases, volumeCommands } from "./volume/commands.ts";
+
+export type LoadCommand = () => Promise<Command>;
+
+/** Every command by its path. A command's module is loaded when the command runs: `berth ps` pays for `ps` alone. */
+export const commands: Readonly<Record<string, LoadCommand>> = {
+  ...containerCommands,
+  ...imageCommands,
+  ...networkCommands,
+  ...volumeCommands,
+};
+
+/** Other paths, and the path they stand for. */
+export const aliases: Readonly<Record<string, string>> = { ...containerAliases, ...imageAliases, ...networkAliases, ...volumeAliases };
+
+/** Management commands, and what their help says. */
+export const groups = {
+  container: "Manage containers",
+  image: "Manage images",
+  network: "Manage networks",
+  system: "Manage the engine",
+  volume: "Manage volumes",
+} as const;
+
+export type GroupName = keyof typeof groups;
+
+/** The command of a path as typed, `ps` or `container ls`. */
+export function findCommand(path: string): LoadCommand | undefined {
+  if (Object.hasOwn(commands, path)) return commands[path];
+  const meant = Object.hasOwn(aliases, path) ? aliases[path] : undefined;
+  return meant === undefined ? undefined : commands[meant];
+}
+
+/** Paths of a group (its commands, without their aliases), or of the top level (aliases too: most live there). */
+export function pathsOf(group: string): string[] {
+  if (group !== "") return Object.keys(commands).filter((path) => path.startsWith(`${group} `)).sort();
+  return [...Object.keys(commands), ...Object.keys(aliases)].filter((path) => !path.includes(" ")).sort();
+}
