@@ -27,6 +27,8 @@ export function openStream(path: string, request: StreamRequest): Promise<Duplex
         return;
       }
       if (head.length > end + 1) socket.unshift(head.subarray(end + 1));
+      socket.on("error", () => {}); // a monitor that dies: the close that follows says it
+      socket.on("end", () => socket.end()); // the run is over, nobody takes input any more
       resolve(socket);
     };
     socket.on("error", fail);

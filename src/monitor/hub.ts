@@ -83,8 +83,7 @@ export class Hub {
     for (const client of [...this.#clients]) {
       this.#clients.delete(client);
       client.waiting?.();
-      client.socket.resume();
-      client.socket.end();
+      dismiss(client.socket);
     }
   }
 
@@ -107,8 +106,19 @@ export class Hub {
     // moby parity: without stdinOnce the end of a client's input is the end of that client
     this.#clients.delete(client);
     client.waiting?.();
-    client.socket.end();
+    dismiss(client.socket);
   }
+}
+
+/** A client has so long to read what was sent and to close its side. */
+const goodbyeMs = 60_000;
+
+function dismiss(socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), goodbyeMs);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
+  socket.resume(); // input that still comes is nobody's
+  socket.end();
 }
 
 interface Client {

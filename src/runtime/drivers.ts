@@ -1,11 +1,12 @@
 import type { RuntimeChoice, RuntimeDriver } from "./driver.ts";
+import { releaseCrun, releaseRunc } from "./release.ts";
 import { type Family, OciRuntime } from "./oci-runtime.ts";
 import { crunState, runcState } from "./state.ts";
 
 /** Programs that share runc's command line, by what `--version` begins with. */
 export const families = {
-  crun: { name: "crun", state: crunState, seccompFile: "seccomp.bpf" },
-  runc: { name: "runc", state: runcState },
+  crun: { name: "crun", state: crunState, release: releaseCrun, seccompFile: "seccomp.bpf" },
+  runc: { name: "runc", state: runcState, release: releaseRunc },
   /** Any other: nothing is known of its files. */
   other: { name: "other" },
 } satisfies Record<string, Family>;
