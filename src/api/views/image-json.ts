@@ -19,7 +19,7 @@ export function imageJson(image: Image, system: ApiDeps["system"]) {
     ...(config.variant !== undefined && { Variant: config.variant }),
     Os: config.os,
     Size: image.sizeBytes,
-    GraphDriver: { Data: null, Name: system.storageDriver },
+    GraphDriver: { Data: {}, Name: system.storageDriver },
     RootFS: { Type: "layers", Layers: [...config.rootfs.diff_ids] },
     Metadata: { LastTagTime: rfc3339(image.references.length === 0 ? 0n : image.taggedAtNs) },
     Config: runConfigJson(config.config ?? {}),
