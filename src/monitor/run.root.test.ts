@@ -1,0 +1,170 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { Bench, busybox, collect, shell, sleeper, until } from "../../test/fixtures/monitored.ts";
+import { EngineError } from "../base/errors.ts";
+
+const raw = { stdin: false, stdout: true, stderr: true, framing: "raw" } as const;
+
+for (const family of ["crun", "runc"] as const) {
+  describe(`the monitor with ${family}`, () => {
+    test("runs containers, tells their exit codes and logs their output", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      const said = await bench.start(shell("echo out; echo err >&2; exit 7"));
+      expect(await bench.exited(said.id)).toMatchObject({ exitCode: 7, run: 1, oomKilled: false });
+      expect(bench.lines(said).sort()).toEqual(["err\n", "out\n"]);
+      const killed = await bench.start(sleeper);
+      await bench.driver.kill(killed.id, 9);
+      expect((await bench.exited(killed.id)).exitCode).toBe(137);
+      // the FIFOs of a run that ended are gone
+      expect(readdirSync(said.bundle).filter((name) => /^\d$/.test(name))).toEqual([]);
+    });
+
+    test("loses nothing of 100,000 lines, nor of a burst right before the exit", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      const spec = await bench.start([busybox, "seq", "1", "100000"]);
+      await bench.exited(spec.id);
+      const lines = bench.lines(spec);
+      expect(lines.length).toBe(100_000);
+      expect(lines.at(-1)).toBe("100000\n");
+      const burst = await bench.start(shell("head -c 60000 /dev/zero | tr '\\0' x; printf end"));
+      await bench.exited(burst.id);
+      expect(bench.lines(burst).join("").length).toBe(60_003);
+    });
+
+    test("attaches before the start and gives the first bytes, framed or raw, to every client", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      const spec = bench.spec(shell("echo first; echo second >&2"));
+      const one = collect(await bench.monitor.stream({ ...raw, id: spec.id, framing: "multiplexed" }));
+      const two = collect(await bench.monitor.stream({ ...raw, id: spec.id, stderr: false }));
+      await bench.monitor.create(spec);
+      await bench.monitor.start(spec.id, 1);
+      expect(await two.ended).toBe("first\n");
+      const framed = await one.ended;
+      expect(framed).toContain("\x01\0\0\0\0\0\0\x06first\n");
+      expect(framed).toContain("\x02\0\0\0\0\0\0\x07second\n");
+    });
+
+    test("counts every byte of stdin up to the half-close", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      const spec = bench.spec([busybox, "wc", "-c"], { openStdin: true, stdinOnce: true });
+      const stream = await bench.monitor.stream({ ...raw, id: spec.id, stdin: true });
+      const output = collect(stream);
+      stream.end(Buffer.alloc(3_000_000, "x"));
+      await bench.monitor.create(spec);
+      await bench.monitor.start(spec.id, 1);
+      expect((await output.ended).trim()).toBe("3000000");
+      expect((await bench.exited(spec.id)).exitCode).toBe(0);
+    });
+
+    test("gives a terminal its size before the program looks, and resizes it", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      const spec = bench.spec(shell("stty size; trap 'stty size; exit 4' WINCH; while :; do sleep 0.05; done"), { tty: true, openStdin: true, size: { rows: 40, columns: 100 } });
+      const output = collect(await bench.monitor.stream({ ...raw, id: spec.id, stdin: true }));
+      await bench.monitor.create(spec);
+      await bench.monitor.start(spec.id, 1);
+      await until(() => output.text().includes("40 100\r\n"), "the first size");
+      await bench.monitor.resize(spec.id, undefined, { rows: 50, columns: 120 });
+      expect(await output.ended).toBe("40 100\r\n50 120\r\n");
+      expect((await bench.exited(spec.id)).exitCode).toBe(4);
+    });
+
+    test("joins processes with pipes and with a terminal, and tells their exit codes", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      const container = await bench.start(sleeper);
+      const piped = bench.execSpec(container, shell("cat; echo oops >&2; exit 5"), { stdin: true });
+      const stream = await bench.monitor.stream({ ...raw, id: container.id, execId: piped.execId, stdin: true });
+      const output = collect(stream);
+      await bench.monitor.exec(piped);
+      stream.end("input\n");
+      expect(await output.ended).toBe("input\noops\n");
+      expect(await bench.exited(container.id, piped.execId)).toMatchObject({ exitCode: 5 });
+      const terminal = bench.execSpec(container, shell("test -t 1 && stty size; exit 6"), { tty: true, size: { rows: 33, columns: 77 } });
+      const screen = collect(await bench.monitor.stream({ ...raw, id: container.id, execId: terminal.execId }));
+      await bench.monitor.exec(terminal);
+      expect((await bench.exited(container.id, terminal.execId)).exitCode).toBe(6);
+      expect(await screen.ended).toContain("\r\n");
+      const detached = bench.execSpec(container, shell("exit 8"), { stdout: false, stderr: false });
+      await bench.monitor.exec(detached);
+      expect((await bench.exited(container.id, detached.execId)).exitCode).toBe(8);
+      await bench.driver.kill(container.id, 9);
+      await bench.exited(container.id);
+    });
+
+    test("says what the runtime says when a command cannot run, and leaves nothing behind", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      for (const command of ["nonexistent", "/nonexistent"]) {
+        const spec = bench.spec([command]);
+        const error = await bench.monitor.create(spec).catch((thrown: unknown) => thrown);
+        expect(error).toBeInstanceOf(EngineError);
+        expect(error).toMatchObject({ kind: "invalid" });
+        expect(String(error)).toMatch(/failed to create task for container: failed to create shim task: OCI runtime create failed: .*(not found|no such file).*: unknown$/i);
+        expect(existsSync(`${bench.runtime.root}/${spec.id}`)).toBe(false);
+        expect(readdirSync(spec.bundle).filter((name) => /^\d$/.test(name))).toEqual([]);
+      }
+      const container = await bench.start(sleeper);
+      const exec = bench.execSpec(container, ["nonexistent"]);
+      const failed = await bench.monitor.exec(exec).catch((thrown: unknown) => thrown);
+      expect(String(failed)).toMatch(/OCI runtime exec failed: exec failed: .*not found.*: unknown$/);
+    });
+
+    test("discards a created container without telling of its end", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      const spec = bench.spec(sleeper);
+      await bench.monitor.create(spec);
+      await bench.monitor.discard(spec.id);
+      await bench.monitor.discard(spec.id);
+      expect(await bench.monitor.list()).toEqual([]);
+      expect(bench.exits).toEqual([]);
+    });
+  });
+}
+
+test("a client that does not read holds up its own container alone, in bounded memory", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const flood = bench.spec([busybox, "yes", "0123456789".repeat(10)], { log: { ...bench.spec([]).log, driver: "none" } });
+  const stuck = await bench.monitor.stream({ ...raw, id: flood.id });
+  await bench.monitor.create(flood);
+  await bench.monitor.start(flood.id, 1);
+  await until(() => stuck.readableLength > 0 || stuck.readable, "first output");
+  const other = await bench.start([busybox, "seq", "1", "50000"]);
+  await bench.exited(other.id);
+  expect(bench.lines(other).length).toBe(50_000);
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(await Bun.file(`/proc/${bench.monitor.pid}/status`).text())?.[1]);
+  expect(rss).toBeLessThan(150_000);
+  // the exit of the flooding container is told although its client never read
+  await bench.driver.kill(flood.id, 9);
+  expect((await bench.exited(flood.id)).exitCode).toBe(137);
+  stuck.destroy();
+});
+
+test("a hundred runs leave no descriptor, no file and no process behind", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const fds = (): number => readdirSync(`/proc/${bench.monitor.pid}/fd`).length;
+  const run = async (): Promise<void> => {
+    const spec = bench.spec([busybox, "true"]);
+    const output = collect(await bench.monitor.stream({ ...raw, id: spec.id }));
+    await bench.monitor.create(spec);
+    await bench.monitor.start(spec.id, 1);
+    const exit = await bench.exited(spec.id);
+    await output.ended;
+    await bench.monitor.acknowledge(exit.id, exit.run);
+    await bench.driver.delete(spec.id);
+  };
+  await run();
+  const before = await until(() => fds(), "descriptors");
+  for (let round = 0; round < 25; round++) await Promise.all([run(), run(), run(), run()]);
+  await until(() => fds() <= before, "as few descriptors as before");
+  expect(readdirSync(`${bench.root}/monitor/exits`)).toEqual([]);
+  expect(readdirSync(`${bench.root}/runtime-log`)).toEqual([]);
+  expect(await bench.monitor.list()).toEqual([]);
+}, 30_000);
