@@ -12,6 +12,7 @@ import { NetworkStore } from "./network.sql.ts";
 import type { Networks } from "./network.ts";
 import { defaultBridge, plainNetwork } from "./predefined.ts";
 import { Firewall } from "./publish/firewall.ts";
+import { LoopbackRelays } from "./publish/loopback-relay.ts";
 import { PortTable } from "./publish/port-table.ts";
 import { restore } from "./restore.ts";
 import { KernelClient } from "./sandbox/kernel-client.ts";
@@ -60,6 +61,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
   };
   const kernel = new KernelClient({ onRulesLost: lost });
   const ports = new PortTable({ ipv6 });
+  const relays = new LoopbackRelays();
   const firewall: Firewall = new Firewall({
     kernel,
     warn: log,
@@ -70,7 +72,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     }),
   });
   const settings = { directory, table, mtu, ipv6 };
-  const sandboxes = new Sandboxes({ catalog, store, kernel, firewall, ports, events: options.events, settings });
+  const sandboxes = new Sandboxes({ catalog, store, kernel, firewall, ports, relays, events: options.events, settings });
   try {
     await start();
   } catch (error) {
@@ -134,6 +136,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
         for (const { driver, network } of catalog.list()) await driver.down(network, { kernel, mtu });
         await firewall.uninstall();
       }
+      relays.closeAll();
       kernel.close();
     },
   };

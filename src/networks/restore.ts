@@ -36,6 +36,7 @@ export async function restore(parts: RestoreParts, live: ReadonlyMap<string, San
   await firewall.install();
   for (const row of rows) {
     try {
+      await sandboxes.openRelays(row);
       await kernel.call({ op: "hold", publish: sandboxes.publishCommand(row) });
     } catch (error) {
       log(`a port of container ${row.containerName} is used by another program as well: ${errorMessage(error)}`);

@@ -10,6 +10,7 @@ import type { PublishedPort, Sandbox, SandboxPlan } from "./network.ts";
 import { elementOf, holdsOf, type Target } from "./publish/elements.ts";
 import type { Firewall } from "./publish/firewall.ts";
 import { explainConflict } from "./publish/conflict.ts";
+import { type LoopbackRelays, RelayTakenError } from "./publish/loopback-relay.ts";
 import { PortConflict, type PortTable } from "./publish/port-table.ts";
 import type { LinkCommand, PublishCommand } from "./sandbox/commands.ts";
 import { type KernelClient, KernelFailure } from "./sandbox/kernel-client.ts";
@@ -21,6 +22,7 @@ export interface SandboxParts {
   readonly kernel: KernelClient;
   readonly firewall: Firewall;
   readonly ports: PortTable;
+  readonly relays: LoopbackRelays;
   readonly events: EventSink;
   readonly settings: { readonly directory: string; readonly table: string; readonly mtu: number; readonly ipv6: boolean };
 }
@@ -68,7 +70,8 @@ export class Sandboxes {
 
   /** Undoes a row, however far it came. Idempotent. */
   async discard(row: SandboxRow): Promise<void> {
-    const { kernel, store } = this.#parts;
+    const { kernel, store, relays } = this.#parts;
+    if (row.ports.length > 0) relays.close(row.ports);
     if (row.path !== "") await kernel.call({ op: "close", path: row.path, publish: this.publishCommand(row) });
     this.forget(row);
     store.deleteSandbox(row.containerId);
@@ -195,6 +198,7 @@ export class Sandboxes {
     if (row.path === "") return;
     const links = row.endpoints.flatMap((endpoint) => this.link(endpoint, endpoint.networkId === row.gatewayNetworkId) ?? []);
     const command = { path: row.path, links, sysctls: plan.sysctls, publish: this.publishCommand(row) };
+    if (row.ports.length > 0) await this.openRelays(row);
     try {
       await kernel.call({ op: "open", sandbox: command });
     } catch (error) {
@@ -203,6 +207,11 @@ export class Sandboxes {
       await this.#repair(row);
       await kernel.call({ op: "open", sandbox: command });
     }
+  }
+
+  async openRelays(row: SandboxRow): Promise<void> {
+    const gateway = row.endpoints.find(({ networkId }) => networkId === row.gatewayNetworkId);
+    await this.#parts.relays.open(row.ports, gateway?.ipv4 ?? "");
   }
 
   async #repair(row: SandboxRow): Promise<void> {
@@ -214,8 +223,9 @@ export class Sandboxes {
   }
 
   #mayRetry(error: unknown, plan: SandboxPlan, refused: Set<string>): boolean {
-    if (!(error instanceof KernelFailure) || error.hold === undefined || error.code !== "EADDRINUSE") return false;
-    const key = `${error.hold.protocol} ${error.hold.port}`;
+    const refusal = error instanceof KernelFailure || error instanceof RelayTakenError ? error : undefined;
+    if (refusal?.hold === undefined || refusal.code !== "EADDRINUSE") return false;
+    const key = `${refusal.hold.protocol} ${refusal.hold.port}`;
     if (refused.has(key)) return false;
     refused.add(key);
     return plan.ports.some(({ hostPort }) => typeof hostPort !== "number" || hostPort === 0);
@@ -224,7 +234,7 @@ export class Sandboxes {
   async #explain(error: unknown, row: SandboxRow): Promise<Error> {
     if (error instanceof EngineError) return error;
     const endpoint = row.endpoints.find(({ networkId }) => networkId === row.gatewayNetworkId);
-    if (error instanceof KernelFailure && error.hold !== undefined) {
+    if ((error instanceof KernelFailure || error instanceof RelayTakenError) && error.hold !== undefined) {
       const { hold, code } = error;
       const hostIp = hold.hostIp === "" ? "0.0.0.0" : hold.hostIp;
       const holder = await this.#parts.kernel.call({ op: "holder", port: hold }) as { pid: number; program: string } | undefined;

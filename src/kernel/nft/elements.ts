@@ -8,6 +8,7 @@ const NFNL_MSG_BATCH_END = 0x11;
 const NFNL_SUBSYS_NFTABLES = 10;
 const nft = (message: number): number => (NFNL_SUBSYS_NFTABLES << 8) | message;
 const NFT_MSG_GETTABLE = 1;
+const NFT_MSG_GETCHAIN = 4;
 const NFT_MSG_GETRULE = 7;
 const NFT_MSG_NEWSETELEM = 12;
 const NFT_MSG_GETSETELEM = 13;
@@ -96,6 +97,35 @@ export function tableState(socket: NetlinkSocket, table: string, sets: readonly 
     return { shape: `${handle} ${rules}`, elements: new Map(sets.map((set) => [set, countElements(socket, table, set)])) };
   } catch (error) {
     if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * How a chain of another program looks as far as it concerns us: a text that changes when its hook's policy changes,
+ * when the chain comes or goes, or when the number of its rules that contain the mark does.
+ */
+export function foreignChainState(
+  socket: NetlinkSocket,
+  at: { family: number; table: string; base: string; chain: string; mark: string },
+): string {
+  const base = new NetlinkWriter();
+  base.message("nft get chain", nft(NFT_MSG_GETCHAIN), NLM_F_ACK, () => {
+    header(base, at.family, 0);
+    base.attribute(1 /* NFTA_CHAIN_TABLE */, at.table).attribute(3 /* NFTA_CHAIN_NAME */, at.base);
+  });
+  const rules = new NetlinkWriter();
+  rules.message("nft get rules", nft(NFT_MSG_GETRULE), NLM_F_DUMP, () => {
+    header(rules, at.family, 0);
+    rules.attribute(1 /* NFTA_RULE_TABLE */, at.table).attribute(2 /* NFTA_RULE_CHAIN */, at.chain);
+  });
+  try {
+    const [chain] = socket.query(base);
+    const policy = chain === undefined ? "" : attributes(chain.payload, 4).get(5 /* NFTA_CHAIN_POLICY */)?.toString("hex");
+    const found = socket.query(rules);
+    return `${policy} ${found.length > 0} ${found.filter(({ payload }) => payload.includes(at.mark)).length}`;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ENOENT") return "";
     throw error;
   }
 }

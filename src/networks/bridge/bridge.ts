@@ -79,6 +79,7 @@ export const bridge: NetworkDriver = {
       name: bridgeName(network),
       internal: network.internal,
       masquerade: flag(network, bridgeOptions.masquerade, true),
+      subnets: network.ipam.pools.map(({ subnet }) => subnet),
       proxied6: network.hiddenIpv6Subnet !== "",
     };
   },

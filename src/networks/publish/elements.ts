@@ -2,6 +2,7 @@ import { ipBytes, parseIp } from "../../base/ip.ts";
 import { concatenated, type MapElement } from "../../kernel/nft/elements.ts";
 import type { Protocol, PublishedPort } from "../network.ts";
 import type { PortHold } from "../sandbox/commands.ts";
+import { relayed } from "./loopback-relay.ts";
 
 const protocolNumber: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -43,8 +44,13 @@ export function elementText(port: PublishedPort, target: Target): { map: string;
   return { map: place.map, text: `${key} : ${inside} . ${port.containerPort}` };
 }
 
-/** The sockets that keep ports from other programs: both wildcards of one port are one socket. */
-export function holdsOf(ports: readonly PublishedPort[]): PortHold[] {
+/**
+ * The sockets that keep ports from other programs: both wildcards of one port are one socket. Ports with a relay are
+ * held by its listener.
+ */
+export function holdsOf(all: readonly PublishedPort[]): PortHold[] {
+  const relays = new Set(relayed(all));
+  const ports = all.filter((port) => !relays.has(port));
   const holds = new Map<string, PortHold>();
   const wild = (port: PublishedPort, ip: string): boolean =>
     ports.some((other) => other.protocol === port.protocol && other.hostPort === port.hostPort && other.hostIp === ip);

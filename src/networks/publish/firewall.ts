@@ -14,6 +14,7 @@ export class Firewall {
   #wanted = 0;
   #running: Promise<void> | undefined;
   #warnedOfPolicy = false;
+  #ended = false;
 
   constructor(options: { kernel: KernelClient; state: () => FirewallState; warn: (text: string) => void }) {
     this.#kernel = options.kernel;
@@ -28,6 +29,7 @@ export class Firewall {
 
   /** Writes the whole table (and the rules beside dockerd's); what is asked for while it runs is included. */
   install(): Promise<void> {
+    if (this.#ended) return Promise.resolve();
     this.#wanted += 1;
     this.#running ??= this.#write().finally(() => {
       this.#running = undefined;
@@ -37,6 +39,8 @@ export class Firewall {
 
   /** Takes everything away that install put there. */
   async uninstall(): Promise<void> {
+    this.#ended = true; // the watch will see the table go
+    await this.#running;
     const { table } = this.#state();
     await run(["nft", "-f", "-"], `table inet ${table}\ndelete table inet ${table}\n`);
     await this.#besideDocker([]);

@@ -6,6 +6,8 @@ export interface FirewalledBridge {
   readonly name: string;
   readonly internal: boolean;
   readonly masquerade: boolean;
+  /** Where its containers' addresses are. */
+  readonly subnets: readonly string[];
   /** The network has no IPv6 of its own: what is published on IPv6 comes to its containers from the bridge's address. */
   readonly proxied6: boolean;
 }
@@ -65,6 +67,7 @@ table inet ${table} {
   }
   chain output {
     type nat hook output priority -105; policy accept;
+    ip6 daddr ::1 return
     fib daddr type local jump publish
   }
   chain forward {
@@ -76,9 +79,12 @@ table inet ${table} {
     oifname @bridges ct status dnat accept
     oifname @bridges drop
   }
+  chain hairpin {
+    ${bridges.flatMap(hairpinRules).join("\n    ")}
+  }
   chain postrouting {
     type nat hook postrouting priority 95; policy accept;
-    iifname . oifname @same ct status dnat masquerade
+    ct status dnat oifname @bridges jump hairpin
     iifname . oifname @same accept
     iifname @outward masquerade
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
@@ -87,5 +93,12 @@ table inet ${table} {
 }
 `;
 }
+
+/**
+ * A container that calls a published port of its own network must get the answer from the host. By address and not by
+ * interface: in the packets that br_netfilter shows, the incoming interface is not set at this point.
+ */
+const hairpinRules = ({ name, subnets }: FirewalledBridge): string[] =>
+  subnets.map((subnet) => `oifname "${name}" ${subnet.includes(":") ? "ip6" : "ip"} saddr ${subnet} masquerade`);
 
 const elements = (texts: readonly string[]): string => (texts.length === 0 ? "" : `elements = { ${texts.join(", ")} }`);

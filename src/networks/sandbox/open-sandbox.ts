@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fault } from "../../base/fault.ts";
 import { type Ip, parseCidr, parseIp } from "../../base/ip.ts";
 import { SyscallError } from "../../kernel/call.ts";
@@ -29,6 +29,7 @@ function away<T>(enter: () => void, body: () => T): T {
 /** Makes a pinned namespace with its links, addresses, routes and sysctls, then publishes. All or nothing. */
 export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
   using undo = new DisposableStack();
+  if (sandbox.publish.elements.some(({ map }) => map.endsWith("6"))) forwardIpv6();
   holdPorts(sandbox.publish.holds);
   undo.defer(() => releasePorts(sandbox.publish.holds));
   dropNetns(sandbox.path);
@@ -67,6 +68,7 @@ export function closeSandbox(host: HostSockets, path: string, publish: PublishCo
 /** Changes a sandbox that is in use: live connect and disconnect. */
 export function changeSandbox(host: HostSockets, change: ChangeCommand): void {
   using undo = new DisposableStack();
+  if (change.publish.elements.some(({ map }) => map.endsWith("6"))) forwardIpv6();
   holdPorts(change.publish.holds);
   undo.defer(() => releasePorts(change.publish.holds));
   const netnsFd = openSync(change.path, "r");
@@ -173,6 +175,19 @@ export function dropNetns(path: string): void {
     if (!(error instanceof SyscallError) || !["EINVAL", "ENOENT"].includes(error.code)) throw error;
   }
   rmSync(path, { force: true });
+}
+
+/**
+ * Lets the host forward IPv6, once the first IPv6 port needs it. A host that forwards ignores router advertisements,
+ * unless accept_ra is 2: links that learn their address or route from a router shall go on doing so.
+ */
+function forwardIpv6(): void {
+  const conf = "/proc/sys/net/ipv6/conf";
+  if (readFileSync(`${conf}/all/forwarding`, "utf8").trim() === "1") return;
+  for (const link of readdirSync(conf)) {
+    if (readFileSync(`${conf}/${link}/accept_ra`, "utf8").trim() === "1") writeFileSync(`${conf}/${link}/accept_ra`, "2");
+  }
+  writeFileSync(`${conf}/all/forwarding`, "1");
 }
 
 /** In the thread's namespace. `optional`: an older or IPv6-less kernel may lack the key. */

@@ -1,10 +1,10 @@
-import { changeElements, type MapElement, rulesetGeneration, tableState } from "../../kernel/nft/elements.ts";
+import { changeElements, foreignChainState, type MapElement, rulesetGeneration, tableState } from "../../kernel/nft/elements.ts";
 import type { HostSockets } from "./host.ts";
 
 const sets = ["any4", "at4", "any6", "at6", "bridges", "same", "internal", "outward", "proxied6"];
 
 /** The table as the engine left it; undefined until it was installed once. */
-let expected: { shape: string; elements: Map<string, number> } | undefined;
+let expected: { shape: string; elements: Map<string, number>; besideDocker: string } | undefined;
 let table = "";
 
 /**
@@ -19,7 +19,8 @@ export function watchRules(host: HostSockets, options: { intervalMs: number }, o
     seen = generation;
     const state = tableState(host.netfilter, table, sets);
     const intact = state !== undefined && state.shape === expected.shape
-      && sets.every((set) => state.elements.get(set) === expected?.elements.get(set));
+      && sets.every((set) => state.elements.get(set) === expected?.elements.get(set))
+      && besideDocker(host) === expected.besideDocker;
     if (intact) return;
     seen = -1; // look again until it is whole
     onLost();
@@ -30,8 +31,18 @@ export function watchRules(host: HostSockets, options: { intervalMs: number }, o
 export function rulesInstalled(host: HostSockets, name: string): boolean {
   table = name;
   const state = tableState(host.netfilter, name, sets);
-  expected = state === undefined ? undefined : { shape: state.shape, elements: new Map(state.elements) };
+  expected = state === undefined ? undefined : {
+    shape: state.shape, elements: new Map(state.elements), besideDocker: besideDocker(host),
+  };
   return state !== undefined;
+}
+
+/** Our rules in dockerd's chain (docker-user.ts), as iptables-nft keeps them. iptables-legacy cannot be watched this way. */
+function besideDocker(host: HostSockets): string {
+  const families = [2 /* NFPROTO_IPV4 */, 10 /* NFPROTO_IPV6 */];
+  return families.map((family) => foreignChainState(host.netfilter, {
+    family, table: "filter", base: "FORWARD", chain: "DOCKER-USER", mark: table,
+  })).join("; ");
 }
 
 /** Adds and removes elements of the table, all or none, and remembers how many there shall be. */
