@@ -32,7 +32,7 @@ import { topContainer } from "./top.ts";
 import { updateContainer } from "./update.ts";
 import { waitContainer } from "./wait.ts";
 import { Waiters } from "./waiters.ts";
-import { Archive } from "./archive/archive.ts";
+import { exportContainer, readFromContainer, statInContainer, writeToContainer } from "./archive/archive.ts";
 
 /** What the daemon gives; the books (rows, locks, waiters) are made here. */
 export type ContainersOptions = Omit<ContainerDeps, "records" | "locks" | "waiters" | "activity" | "images"> & {
@@ -54,7 +54,6 @@ export function openContainers(options: ContainersOptions): OpenContainers {
   const execs = new Execs(records);
   const deps: ExecDeps & { images: Images } = { ...options, records, execs, locks: new KeyedLock(), waiters: new Waiters(), activity: new Activity() };
   const health = new HealthChecks(deps);
-  const archive = new Archive(deps);
   const restored = Promise.withResolvers<void>();
   listen(deps, health, restored.promise);
   const started = async (ref: string, start: () => Promise<void>): Promise<void> => {
@@ -87,11 +86,11 @@ export function openContainers(options: ContainersOptions): OpenContainers {
     execStart: (execId, asked) => startExec(deps, execId, asked),
     execResize: (execId, size) => resizeExec(deps, execId, size),
     commit: (ref, asked) => commitContainer(deps, ref, asked),
-    statPath: (ref, path) => archive.stat(ref, path),
-    readArchive: (ref, path, { caller }) => archive.read(ref, path, caller),
-    writeArchive: (ref, path, tar, asked) => archive.write(ref, path, tar, asked),
+    statPath: (ref, path) => statInContainer(deps, ref, path),
+    readArchive: (ref, path, { caller }) => readFromContainer(deps, ref, path, caller),
+    writeArchive: (ref, path, tar, asked) => writeToContainer(deps, ref, path, tar, asked),
     changes: (ref) => deps.snapshotter.changes(records.get(ref).id),
-    export: (ref, { caller }) => archive.export(ref, caller),
+    export: (ref, { caller }) => exportContainer(deps, ref, caller),
     connectNetwork: (ref, network, settings, { caller }) => connectNetwork(deps, ref, network, settings, caller),
     disconnectNetwork: (ref, network, { caller, force }) => disconnectNetwork(deps, ref, network, { caller, force }),
     restore: async () => {

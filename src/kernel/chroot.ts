@@ -31,6 +31,12 @@ export class ThreadRoot {
     check("chroot", () => libc.chroot(here), path);
   }
 
+  /** Changes the working folder, inside the root. */
+  moveTo(path: string): void {
+    const name = cstring(path);
+    check("chdir", () => libc.chdir(name), path);
+  }
+
   /** Back to the host's root. */
   leave(): void {
     const here = cstring(".");

@@ -1,25 +1,61 @@
 import type { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
+import { openRoot } from "../../kernel/openat2.ts";
 import type { Caller } from "../../spec/caller.ts";
 import type { PathStat } from "../containers.ts";
 import type { ContainerDeps } from "../deps.ts";
+import { publish } from "../events.ts";
+import { resolveUser } from "../oci/user.ts";
+import { statPath } from "./path-stat.ts";
+import { packFrom, readTree } from "./read.ts";
+import { withRoot } from "./root.ts";
+import { writeTree } from "./write.ts";
 
-/** Files in and out of containers. */
-export class Archive {
-  readonly deps: ContainerDeps;
-  constructor(deps: ContainerDeps) {
-    this.deps = deps;
-  }
-  async stat(_ref: string, _path: string): Promise<PathStat> {
-    throw new EngineError("not-implemented", "cp is not built yet");
-  }
-  async read(_ref: string, _path: string, _caller: Caller): Promise<{ stat: PathStat; tar: Readable }> {
-    throw new EngineError("not-implemented", "cp is not built yet");
-  }
-  async write(_ref: string, _path: string, _tar: Readable, _options: { caller: Caller; noOverwriteDirNonDir: boolean; copyOwner: boolean }): Promise<void> {
-    throw new EngineError("not-implemented", "cp is not built yet");
-  }
-  async export(_ref: string, _caller: Caller): Promise<Readable> {
-    throw new EngineError("not-implemented", "export is not built yet");
-  }
+/** What is at a path in a container. */
+export function statInContainer(deps: ContainerDeps, ref: string, path: string): Promise<PathStat> {
+  checkPath(path);
+  return withRoot(deps, ref, async (root) => statPath(root, path, ref));
+}
+
+/** A tar of a path; the container's tree stays open until it is read or destroyed. */
+export async function readFromContainer(deps: ContainerDeps, ref: string, path: string, caller: Caller): Promise<{ stat: PathStat; tar: Readable }> {
+  checkPath(path);
+  const opened = await holdOpen(deps, ref, (root) => readTree(root, path, ref));
+  publish(deps.events, deps.records.get(ref), "archive-path", caller, { path });
+  return opened;
+}
+
+/** Unpacks a tar into a folder of the container. */
+export async function writeToContainer(deps: ContainerDeps, ref: string, path: string, tar: Readable, options: { caller: Caller; noOverwriteDirNonDir: boolean; copyOwner: boolean }): Promise<void> {
+  checkPath(path);
+  await withRoot(deps, ref, async (root, container) => {
+    const { process } = container.plan;
+    // `cp -a`: everything belongs to the user the container runs as (moby parity)
+    const owner = options.copyOwner ? resolveUser(root.path, { user: process.user, groups: [] }) : undefined;
+    await writeTree(root, container, path, tar, { noOverwriteDirNonDir: options.noOverwriteDirNonDir, owner });
+  });
+  publish(deps.events, deps.records.get(ref), "extract-to-dir", options.caller, { path });
+}
+
+/** A tar of the container's whole file system, without what is mounted into it. */
+export async function exportContainer(deps: ContainerDeps, ref: string, caller: Caller): Promise<Readable> {
+  const { tar } = await holdOpen(deps, ref, (_root, { paths }) => packFrom(openRoot(paths.rootfs), ["."], ["--one-file-system", "--transform=s,^\\./,,S"]));
+  publish(deps.events, deps.records.get(ref), "export", caller);
+  return tar;
+}
+
+/** Opens the tree, starts the work, and lets go of the tree when the work's tar is done. */
+async function holdOpen<T extends { tar: Readable; done: Promise<void> }>(deps: ContainerDeps, ref: string, work: (...args: Parameters<Parameters<typeof withRoot>[2]>) => T): Promise<T> {
+  const begun = Promise.withResolvers<T>();
+  withRoot(deps, ref, async (root, container) => {
+    const result = work(root, container);
+    begun.resolve(result);
+    await result.done;
+  }).catch(begun.reject);
+  return begun.promise;
+}
+
+function checkPath(path: string): void {
+  if (path === "") throw new EngineError("invalid", "bad parameter: path cannot be empty");
+  if (path.includes("\0")) throw new EngineError("invalid", "bad parameter: path holds a NUL byte");
 }

@@ -18,8 +18,12 @@ export interface ApplyLimits {
 export interface ApplyOptions {
   readonly source: ByteSource;
   readonly limits: ApplyLimits;
-  /** `overlay`: whiteouts become what overlayfs reads; `none`: such names are refused (a plain file tree). */
-  readonly whiteouts: "overlay" | "none";
+  /** `overlay`: whiteouts become what overlayfs reads; `none`: such names are refused; `literal`: they are files as others. */
+  readonly whiteouts: "overlay" | "none" | "literal";
+  /** Everything belongs to it, whatever the archive says. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** A folder is never replaced by something else, nor something else by a folder (`cp`). */
+  readonly keepKinds?: boolean;
   readonly split?: { raw(bytes: Uint8Array): void; file(path: string, sizeBytes: number): void };
 }
 
@@ -58,7 +62,8 @@ class Applier {
   }
 
   run(): Applied {
-    for (let entry = this.#reader.next(); entry; entry = this.#reader.next()) {
+    for (let read = this.#reader.next(); read; read = this.#reader.next()) {
+      const entry = this.#options.owner ? { ...read, ...this.#options.owner } : read;
       if (++this.#entries > this.#options.limits.maxEntries) throw badArchive(`more than ${this.#options.limits.maxEntries} members`);
       this.#sizeBytes += entry.sizeBytes;
       if (this.#sizeBytes > this.#options.limits.maxBytes) throw badArchive(`more than ${this.#options.limits.maxBytes} bytes of files`);
@@ -78,13 +83,14 @@ class Applier {
     const slash = path.lastIndexOf("/");
     const parent = slash < 0 ? "" : path.slice(0, slash);
     const base = path.slice(slash + 1);
-    if (base.startsWith(".wh.")) {
+    if (base.startsWith(".wh.") && this.#options.whiteouts !== "literal") {
       if (this.#options.whiteouts === "none") throw badArchive(`${path} is a whiteout, which a file tree cannot hold`);
       this.#parents(parent);
       return this.#whiteout(parent, base);
     }
     if (path === "") return this.#folder(entry, "");
     this.#parents(parent);
+    if (this.#options.keepKinds) this.#checkKind(entry, path);
     switch (entry.type) {
       case "file":
         return this.#file(entry, path);
@@ -117,6 +123,14 @@ class Applier {
       if (code === 0) this.#folders.add(made);
       // what exists may be a link to a folder: then the next step finds out, inside this root
     }
+  }
+
+  #checkKind(entry: TarEntry, path: string): void {
+    const there = statNode(nameBytes(path));
+    if (!there) return;
+    const isFolder = (there.mode & nodeTypes.mask) === nodeTypes.folder;
+    if (isFolder === (entry.type === "folder")) return;
+    throw new EngineError("invalid", isFolder ? `cannot overwrite directory "/${path}" with non-directory` : `cannot overwrite non-directory "/${path}" with directory`, { path });
   }
 
   #file(entry: TarEntry, path: string): void {
