@@ -87,6 +87,7 @@ class Client implements EngineClient {
   async #send(id: OperationId, input: object, options: SendOptions): Promise<Sent> {
     options.signal?.throwIfAborted();
     for (;;) {
+      const version = this.#version;
       const kept = options.upgrade === true || options.upload ? undefined : this.#takeIdle();
       const wire = kept ?? (await openWire(this.host, this.#tls));
       const abort = (): void => wire.destroy();
@@ -98,7 +99,7 @@ class Client implements EngineClient {
         const error = apiError(answer.status, await answer.body.text());
         settle();
         this.#release(wire, answer);
-        if (!this.#adopt(error) || options.upload) throw error;
+        if (!this.#adopt(error, version) || options.upload) throw error;
       } catch (error) {
         settle();
         if (error instanceof ApiError) throw error;
@@ -135,9 +136,9 @@ class Client implements EngineClient {
   }
 
   /** Speaks the daemon's own version from now on where ours is too new for it. */
-  #adopt(error: ApiError): boolean {
+  #adopt(error: ApiError, used: string): boolean {
     const supported = /Maximum supported API version is (\d+\.\d+)/.exec(error.message)?.[1];
-    if (this.#fixedVersion || error.status !== 400 || supported === undefined || supported === this.#version) return false;
+    if (this.#fixedVersion || error.status !== 400 || supported === undefined || supported === used) return false;
     this.#version = supported;
     return true;
   }
