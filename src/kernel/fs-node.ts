@@ -110,10 +110,10 @@ export interface NodeStat {
   readonly devMinor: number;
 }
 
-/** lstat by statx(2); undefined when nothing is there. */
-export function statNode(path: Buffer): NodeStat | undefined {
+/** lstat by statx(2); undefined when nothing is there. `folderFd`: where a relative path starts. */
+export function statNode(path: Buffer, folderFd = -100 /* AT_FDCWD */): NodeStat | undefined {
   const result = memory(256);
-  if (libc.statx(-100, path, 0x100 | 0x800, 0x7ff /* STATX_BASIC_STATS */, result) !== 0) {
+  if (libc.statx(folderFd, path, 0x100 | 0x800, 0x7ff /* STATX_BASIC_STATS */, result) !== 0) {
     const code = errno();
     if (code === 2 || code === 20) return undefined;
     throw new SyscallError("statx", code, shown(path));

@@ -10,10 +10,10 @@ import type { ApplyLimits } from "../apply/apply.ts";
 import { rebuildTar } from "../apply/split.ts";
 import type { LayerSize, LayerStore, StagedLayer } from "../layers.ts";
 import type { Change, Snapshotter } from "../snapshotter.ts";
+import { Trash } from "../trash.ts";
+import { treeTar } from "../tree/tree-tar.ts";
 import { upperChanges } from "./changes.ts";
 import { makeInitLayer } from "./init-layer.ts";
-import { Trash } from "../trash.ts";
-import { upperTar } from "./diff-tar.ts";
 import { upperUsage } from "./usage.ts";
 
 interface Layer extends LayerSize {
@@ -127,7 +127,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
 
   diffTar(key: string): Readable {
     this.#lower(key);
-    return upperTar(join(this.#container(key), "upper"));
+    return treeTar(join(this.#container(key), "upper"), { whiteouts: "overlay", withRoot: false });
   }
 
   async stage(tar: AsyncIterable<Uint8Array>, options: { parent: string | undefined; signal?: AbortSignal }): Promise<StagedLayer> {

@@ -1,6 +1,18 @@
-import { EngineError } from "../../base/errors.ts";
+import { isFolder, isWhiteout, walkTree } from "../tree/walk.ts";
 
-/** Bytes and files below a folder. */
+/** Bytes and files below a folder; what has several names counts once. */
 export async function upperUsage(upper: string): Promise<{ bytes: number; files: number }> {
-  throw new EngineError("not-implemented", `the size of ${upper} is not read yet`);
+  const seen = new Set<bigint>();
+  const usage = { bytes: 0, files: 0 };
+  await walkTree(upper, undefined, ({ stat }) => {
+    if (isFolder(stat) || isWhiteout(stat)) return undefined;
+    if (stat.links > 1) {
+      if (seen.has(stat.inode)) return undefined;
+      seen.add(stat.inode);
+    }
+    usage.bytes += stat.sizeBytes;
+    usage.files++;
+    return undefined;
+  });
+  return usage;
 }
