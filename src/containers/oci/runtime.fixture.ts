@@ -31,24 +31,28 @@ export interface RunResult {
 
 export interface BenchOptions extends Partial<ContainerSpecInput> {
   readonly image?: OciRunConfig;
-  /** Shell text run in the container before it is let go; gives its own output. */
+  /** Acts on the container while it runs. */
   readonly whileRunning?: (id: string, root: string, runtime: string) => Promise<void>;
 }
 
 /** Runs containers made by this feature's specs with a real runtime, without any of the engine. */
 export class Bench {
-  constructor(
-    readonly folder: string,
-    readonly rootfs: string,
-    readonly runtime: string,
-  ) {}
+  readonly folder: string;
+  readonly rootfs: string;
+  readonly runtime: string;
+
+  constructor(folder: string, rootfs: string, runtime: string) {
+    this.folder = folder;
+    this.rootfs = rootfs;
+    this.runtime = runtime;
+  }
 
   async run(request: CreateRequest, options: BenchOptions = {}): Promise<RunResult> {
     const id = randomBytes(32).toString("hex");
     const bundle = join(this.folder, id.slice(0, 8));
     await mkdir(bundle);
     const image = testImage({ Env: ["PATH=/bin:/usr/bin"], ...options.image });
-    const container = testContainer({ NetworkMode: "none", ...request }, { id, image, host: readCreateHost(), rootfs: this.rootfs, folder: bundle });
+    const container = testContainer(request, { id, image, host: readCreateHost(), rootfs: this.rootfs, folder: bundle });
     await writeFile(container.paths.hosts, "127.0.0.1\tlocalhost\n");
     await writeFile(container.paths.hostname, hostnameFile(container.plan.hostname));
     await writeFile(container.paths.resolv, "nameserver 10.0.0.1\n");
@@ -83,10 +87,13 @@ export class Bench {
 
 /** A network namespace kept by a sleeping process. */
 class Netns {
-  constructor(
-    readonly path: string,
-    readonly stop: () => Promise<void>,
-  ) {}
+  readonly path: string;
+  readonly stop: () => Promise<void>;
+
+  constructor(path: string, stop: () => Promise<void>) {
+    this.path = path;
+    this.stop = stop;
+  }
 
   static async open(): Promise<Netns> {
     const holder = Bun.spawn(["unshare", "--net", "sh", "-c", "echo ready; exec sleep 60"], { stdout: "pipe", stdin: "ignore" });
