@@ -71,6 +71,8 @@ export interface Container {
   readonly createdAtNs: bigint;
   readonly owner: Caller;
   readonly imageId: string;
+  /** The image's layers, lowest first: they stay for the container even when the image is removed by force. */
+  readonly chainIds: readonly string[];
   /** The reference it was made from, as given. */
   readonly imageReference: string;
   readonly plan: ContainerPlan;

@@ -4,7 +4,6 @@ import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
 import { newId } from "../../base/id.ts";
-import type { Image } from "../../images/image.ts";
 import type { Caller } from "../../spec/caller.ts";
 import type { Container, ContainerPaths, MountView } from "../container.ts";
 import type { CreateRequest } from "../containers.ts";
@@ -51,6 +50,7 @@ export async function createContainer(deps: ContainerDeps, request: CreateReques
     createdAtNs: nowNs(),
     owner: options.caller,
     imageId: image.id,
+    chainIds: image.chainIds,
     imageReference: reference,
     plan,
     request: merged,
@@ -59,17 +59,17 @@ export async function createContainer(deps: ContainerDeps, request: CreateReques
     execIds: [],
     paths: containerPaths(deps.settings, id, plan),
   };
-  await make(deps, container, image, options.caller);
+  await make(deps, container, options.caller);
   return { id, warnings };
 }
 
-async function make(deps: ContainerDeps, container: Container, image: Image, caller: Caller): Promise<void> {
+async function make(deps: ContainerDeps, container: Container, caller: Caller): Promise<void> {
   const { id, plan } = container;
   await using undo = new AsyncDisposableStack();
   deps.records.insert(container);
   undo.defer(() => deps.records.delete(id));
   fault("create.after-row");
-  const snapshot = deps.snapshotter.prepare(id, image.chainIds);
+  const snapshot = deps.snapshotter.prepare(id, container.chainIds);
   undo.defer(() => deps.snapshotter.remove(id));
   await Promise.all([snapshot, mkdir(logTarget(container).folder, { recursive: true, mode: 0o710 })]);
   fault("create.after-snapshot");

@@ -92,6 +92,7 @@ export function testContainer(request: CreateRequest, change: ContextChange & { 
     createdAtNs: 0n,
     owner: { via: "engine" },
     imageId: "",
+    chainIds: [],
     imageReference: "busybox",
     plan,
     request: merged,

@@ -16,7 +16,7 @@ export async function openRootfs(deps: ContainerDeps, container: Container): Pro
   const { id, paths } = container;
   await mkdir(paths.rootfs, { recursive: true, mode: 0o755 });
   // Idempotent, and whole even when the create was cut between its row and its snapshot.
-  await deps.snapshotter.prepare(id, deps.images.resolve(container.imageId).chainIds);
+  await deps.snapshotter.prepare(id, container.chainIds);
   await deps.snapshotter.mount(id, paths.rootfs);
   if (container.plan.namespaces.ipc === "shareable") {
     await mkdir(shmFolder(container), { recursive: true, mode: 0o700 });
