@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { join } from "node:path";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { listenUnix, receiveDescriptors, sendDescriptors } from "../kernel/socket.ts";
+import { openIdentified, pidfdState, processIdentity } from "../kernel/pidfd.ts";
 import { becomeSubreaper } from "../kernel/prctl.ts";
 import { reap } from "../kernel/wait.ts";
 import { openStream } from "./attach-client.ts";
@@ -23,6 +24,12 @@ export interface MonitorOptions {
 /** The daemon's monitor, with what only the daemon's start and end need. */
 export interface ConnectedMonitor extends Monitor {
   readonly pid: number;
+  /** Descriptors held for the case that the monitor dies. */
+  readonly held: number;
+  /** Replaces the monitor's program by this command; it keeps its pid, and containers notice nothing. */
+  upgrade(command: readonly string[]): Promise<void>;
+  /** Ends the monitor; conflict when something runs. */
+  shutdown(): Promise<void>;
   /** Lets go of the monitor, which goes on. */
   close(): Promise<void>;
 }
@@ -45,6 +52,7 @@ interface Known {
 
 class MonitorClient implements ConnectedMonitor {
   pid = 0;
+  #identity = "";
   readonly #options: MonitorOptions;
   readonly #folder: string;
   readonly #listeners: ((event: MonitorEvent) => void)[] = [];
@@ -131,6 +139,29 @@ class MonitorClient implements ConnectedMonitor {
     return result;
   }
 
+  get held(): number {
+    return this.#held.size;
+  }
+
+  async upgrade(command: readonly string[]): Promise<void> {
+    const before = await this.#connection;
+    const answer = before.call("upgrade", { command }).catch((error: unknown) => {
+      // there is no answer from a program that is gone
+      if (!(error instanceof EngineError) || error.kind !== "unavailable") throw error;
+    });
+    await answer;
+    await this.#connection;
+  }
+
+  async shutdown(): Promise<void> {
+    const connection = await this.#connection;
+    this.#closed = true;
+    await connection.call("shutdown", {}).catch((error: unknown) => {
+      this.#closed = false;
+      throw error;
+    });
+  }
+
   onEvent(listener: (event: MonitorEvent) => void): void {
     this.#listeners.push(listener);
     for (const event of this.#early.splice(0)) listener(event);
@@ -162,15 +193,26 @@ class MonitorClient implements ConnectedMonitor {
         const { version, pid } = await connection.call("hello", { version: protocolVersion });
         if (version !== protocolVersion) throw new EngineError("conflict", `the monitor speaks version ${version}, this daemon ${protocolVersion}`);
         this.pid = pid;
+        this.#identity = processIdentity(pid);
         return connection;
       } catch (error) {
         if (error instanceof EngineError && error.kind === "conflict") throw error;
         if (Date.now() > deadline) throw new EngineError("unavailable", `the monitor did not start: ${errorMessage(error)}, see ${this.#folder}/log`);
+        if (this.#replacesItself()) await Bun.sleep(2);
         // none runs, or the one we started lost to another daemon's
-        if (!child || child.exitCode !== null) child = this.#spawn();
+        else if (!child || child.exitCode !== null) child = this.#spawn();
         await Bun.sleep(2);
       }
     }
+  }
+
+  /** The monitor we knew lives: it is on the way from one program to the next. */
+  #replacesItself(): boolean {
+    const pidfd = this.pid === 0 ? undefined : openIdentified(this.pid, this.#identity);
+    if (pidfd === undefined) return false;
+    const state = pidfdState(pidfd);
+    closeSync(pidfd);
+    return state === "alive";
   }
 
   #spawn(): Bun.Subprocess {

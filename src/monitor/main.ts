@@ -12,6 +12,7 @@ import { Exits } from "./exits.ts";
 import { type ExitEvent, type HeldDescriptor, protocolVersion } from "./protocol.ts";
 import { Reaper } from "./reaper.ts";
 import { Tasks } from "./tasks.ts";
+import { inheritedState, resume, upgrade } from "./upgrade.ts";
 
 /** Without containers, exits to tell and a daemon it ends itself after this. */
 const idleMs = 60_000;
@@ -23,7 +24,8 @@ const idleMs = 60_000;
 export async function runMonitor(options: { execRoot: string }): Promise<void> {
   const folder = join(options.execRoot, "monitor");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const lock = openSync(join(folder, "lock"), "a", 0o600);
+  const inherited = inheritedState();
+  const lock = inherited?.lock ?? openSync(join(folder, "lock"), "a", 0o600);
   if (!tryLockFile(lock)) throw new EngineError("conflict", `another monitor serves ${options.execRoot}`);
   // signals meant for the daemon's group or session must not take the containers' output away
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGPIPE"] as const) process.on(signal, () => {});
@@ -65,15 +67,14 @@ export async function runMonitor(options: { execRoot: string }): Promise<void> {
       reaper.told(pid, exitCode);
       return {};
     },
-    upgrade: () => {
-      throw new EngineError("not-implemented", "upgrade");
-    },
+    upgrade: ({ command }) => upgrade(command, { folder, tasks, reaper, lock }),
     shutdown: () => {
       if (!tasks.idle) throw new EngineError("conflict", "containers run under this monitor");
       setImmediate(() => process.exit(0));
       return {};
     },
   });
+  if (inherited) await resume(inherited, tasks, reaper);
   await listen(attachServer((socket, request) => tasks.attach(socket, request)), join(folder, "attach.sock"));
   await listen(control.server, join(folder, "control.sock"));
 

@@ -12,6 +12,7 @@ export class Output {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   #lastReadMs = 0;
   #busy = false;
+  #parked = false;
   #finished = false;
 
   constructor(fd: number, take: (chunk: Uint8Array) => Promise<void> | void) {
@@ -38,10 +39,10 @@ export class Output {
     }
   }
 
-  /** Stops reading and leaves the descriptor open. */
-  async stop(): Promise<void> {
-    await this.#reader.cancel();
-    await this.done;
+  /** Takes no more; true once nothing is on its way, so that all that is left is in the pipe. */
+  park(): boolean {
+    this.#parked = true;
+    return !this.#busy;
   }
 
   close(): void {
@@ -57,6 +58,7 @@ export class Output {
         this.#lastReadMs = performance.now();
         await take(value);
         this.#busy = false;
+        if (this.#parked) await new Promise<never>(() => {}); // until the program is replaced
       }
     } catch (error) {
       // a pty says EIO when its last user has closed it

@@ -32,8 +32,8 @@ export interface Operations {
   fds: { args: { socket: string; id?: string; execId?: string }; ok: { sent: number } };
   /** The daemon has reaped an orphan whose monitor had died. */
   reaped: { args: { pid: number; exitCode: number }; ok: Record<string, never> };
-  /** Replaces itself by the program at `path`, keeping pid, children and descriptors. */
-  upgrade: { args: { path: string }; ok: Record<string, never> };
+  /** Replaces itself by that program (path first), keeping pid, children and descriptors. */
+  upgrade: { args: { command: readonly string[] }; ok: Record<string, never> };
   /** Ends the monitor if nothing runs; conflict otherwise. */
   shutdown: { args: Record<string, never>; ok: Record<string, never> };
 }

@@ -55,6 +55,10 @@ export class Reaper {
     return true;
   }
 
+  isForeign(pid: number): boolean {
+    return this.#foreign.has(pid);
+  }
+
   /** Exit code of an earlier child that the daemon reaped. */
   told(pid: number, exitCode: number): void {
     this.#told.set(pid, exitCode);

@@ -32,6 +32,11 @@ export class Stdin {
     return this.#tail;
   }
 
+  /** Settles when all that was written so far is in the pipe. */
+  get settled(): Promise<void> {
+    return this.#tail;
+  }
+
   /** End of input after what was written before. */
   end(): Promise<void> {
     this.#tail = this.#tail.then(() => this.close());

@@ -21,6 +21,7 @@ export class Task {
   readonly stdin: Stdin | undefined;
   readonly outputs: Output[] = [];
   started = false;
+  ended = false;
   /** Its end is nobody's business: the create is being undone. */
   discarded = false;
   /** Settles when the answer that tells of this process is on its way: its exit must not overtake it. */
@@ -28,6 +29,8 @@ export class Task {
   /** Settles when everything about it is finished. */
   readonly finished: Promise<void>;
   readonly finish: () => void;
+
+  readonly #stdio: { pty: number } | OpenStdio;
 
   constructor(options: {
     run: number;
@@ -49,6 +52,7 @@ export class Task {
     this.prefix = options.prefix;
     ({ promise: this.finished, resolve: this.finish } = Promise.withResolvers<void>());
     const { stdio } = options;
+    this.#stdio = stdio;
     if ("pty" in stdio) {
       this.pty = stdio.pty;
       this.stdin = new Stdin(stdio.pty, { ownsFd: false });
@@ -62,6 +66,13 @@ export class Task {
     }
     const stdinOnce = "execId" in options.spec || options.spec.stdinOnce;
     this.hub.open({ tty: this.pty !== undefined, stdinOnce }, this.stdin);
+  }
+
+  /** Our descriptors of its stdio that are open still. */
+  get stdio(): { pty: number } | OpenStdio {
+    if ("pty" in this.#stdio) return this.#stdio;
+    const { stdin, stdout, stderr } = this.#stdio;
+    return { stdin: this.stdin?.closed ? undefined : stdin, stdout, stderr };
   }
 
   resize(rows: number, columns: number): void {

@@ -33,6 +33,11 @@ export class Tasks {
     this.#tell = options.tell;
   }
 
+  /** Nothing is being made, and nothing that has ended is still being finished. */
+  get settled(): boolean {
+    return this.#creating.size === 0 && [...this.byKey.values()].every((task) => !task.ended);
+  }
+
   get idle(): boolean {
     return this.byKey.size === 0 && this.#creating.size === 0;
   }
@@ -162,6 +167,7 @@ export class Tasks {
   }
 
   async #ended(key: string, task: Task, exitCode: number | undefined): Promise<void> {
+    task.ended = true;
     const memoryCgroup = "memoryCgroup" in task.spec ? task.spec.memoryCgroup : "";
     const event: ExitEvent = {
       kind: "exit",

@@ -1,0 +1,101 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { EngineError } from "../base/errors.ts";
+import { setInherited } from "../kernel/descriptor.ts";
+import { execve } from "../kernel/execve.ts";
+import type { CreateProcess, ExecProcess, ProcessIdentity } from "./protocol.ts";
+import type { Reaper } from "./reaper.ts";
+import type { OpenStdio } from "./stdio.ts";
+import { Task } from "./task.ts";
+import { openLog, type Tasks } from "./tasks.ts";
+
+const variable = "BERTH_MONITOR_STATE";
+const settleMs = 2_000;
+const inputMs = 200;
+
+/** What one program of this process leaves to the next: tasks, and the numbers of descriptors that stay open. */
+interface State {
+  readonly lock: number;
+  readonly tasks: readonly {
+    readonly key: string;
+    readonly spec: CreateProcess | ExecProcess;
+    readonly run: number;
+    readonly process: ProcessIdentity;
+    readonly prefix: string;
+    readonly started: boolean;
+    readonly foreign: boolean;
+    readonly stdio: { readonly pty: number } | OpenStdio;
+  }[];
+}
+
+/**
+ * Replaces the monitor's program. Containers notice nothing: their pipes fill for the few milliseconds it takes.
+ * Attached clients are cut off and come again. Returns never; throws when things do not settle.
+ */
+export async function upgrade(command: readonly string[], with_: { folder: string; tasks: Tasks; reaper: Reaper; lock: number }): Promise<never> {
+  const { tasks, reaper } = with_;
+  const [path] = command;
+  if (path === undefined) throw new EngineError("invalid", "no program to upgrade to");
+  await until(() => tasks.settled, "containers that start or end");
+  const all = [...tasks.byKey];
+  await Promise.race([Promise.all(all.map(([, task]) => task.stdin?.settled)), Bun.sleep(inputMs)]);
+  // a client that lags would hold its container's output up
+  for (const [, task] of all) task.hub.release();
+  await until(() => all.map(([, task]) => task.outputs.map((output) => output.park())).flat().every(Boolean), "output on its way");
+  await Promise.all(all.map(([, task]) => task.log?.close()));
+  const state: State = {
+    lock: with_.lock,
+    tasks: all.map(([key, task]) => ({
+      key,
+      spec: task.spec,
+      run: task.run,
+      process: task.process,
+      prefix: task.prefix,
+      started: task.started,
+      foreign: reaper.isForeign(task.process.pid),
+      stdio: task.stdio,
+    })),
+  };
+  for (const fd of descriptors(state)) setInherited(fd, true);
+  const file = join(with_.folder, "state.json");
+  writeFileSync(file, JSON.stringify(state), { mode: 0o600 });
+  const environment = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  execve(path, command, { ...environment, [variable]: file });
+}
+
+/** What the program before this one left; undefined in a monitor that begins. */
+export function inheritedState(): State | undefined {
+  const file = process.env[variable];
+  if (file === undefined) return undefined;
+  delete process.env[variable];
+  const state = JSON.parse(readFileSync(file, "utf8")) as State;
+  rmSync(file, { force: true });
+  for (const fd of descriptors(state)) setInherited(fd, false);
+  return state;
+}
+
+/** Goes on with the tasks of the program before. */
+export async function resume(state: State, tasks: Tasks, reaper: Reaper): Promise<void> {
+  for (const { key, spec, run, process, prefix, started, foreign, stdio } of state.tasks) {
+    const log = "log" in spec ? await openLog(spec) : undefined;
+    const task = new Task({ run, spec, process, hub: tasks.hubFor(key), log, prefix, stdio, onStdinClosed: tasks.stdinClosed });
+    task.started = started;
+    tasks.track(key, task, (onExit) => {
+      if (!foreign) reaper.watch(process.pid, onExit);
+      else if (!reaper.watchForeign(process.pid, process.identity, onExit)) queueMicrotask(() => onExit(undefined));
+    });
+  }
+}
+
+function descriptors(state: State): number[] {
+  const fds = state.tasks.flatMap(({ stdio }) => ("pty" in stdio ? [stdio.pty] : [stdio.stdin, stdio.stdout, stdio.stderr]));
+  return [state.lock, ...fds].filter((fd): fd is number => fd !== undefined && fd >= 0);
+}
+
+async function until(done: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + settleMs;
+  while (!done()) {
+    if (Date.now() > deadline) throw new EngineError("deadline", `cannot upgrade the monitor: still waiting for ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
