@@ -1,6 +1,8 @@
 import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { ApiError, type EngineClient } from "../../client/engine-client.ts";
 import { ExitError } from "../exit-error.ts";
+import { openFailure } from "../values/env-file.ts";
+import { parseShortReference } from "../values/reference.ts";
 import type { CreateBody, CreateValues } from "./create-request.ts";
 
 export interface CreateOptions {
@@ -15,6 +17,8 @@ export interface CreateOptions {
 export async function createContainer({ engine, flags, body, stderr, configDir }: CreateOptions): Promise<string> {
   const image = body.Image ?? "";
   const platform = flags.platform === undefined ? {} : { platform: flags.platform };
+  // an id is no reference that could be pulled, but a fine name of an image
+  if (!/^(sha256:)?[a-f0-9]{64}$/.test(image)) parseShortReference(image);
   using idFile = openIdFile(flags.cidfile);
   const pull = async (): Promise<void> => {
     const { pullImage } = await import("../image/pull.ts");
@@ -49,12 +53,12 @@ export function withTag(image: string): string {
 
 function openIdFile(path: string | undefined): Disposable & { write(id: string): void } {
   if (path === undefined || path === "") return { write() {}, [Symbol.dispose]() {} };
-  if (existsSync(path)) throw new ExitError(125, `container ID file found, make sure the other container isn't running or delete ${path}`);
+  if (existsSync(path)) throw new Error(`container ID file found, make sure the other container isn't running or delete ${path}`);
   let written = false;
   try {
     closeSync(openSync(path, "wx"));
   } catch (error) {
-    throw new ExitError(125, `failed to create the container ID file: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Error(`failed to create the container ID file: open ${path}: ${openFailure(error)}`, { cause: error });
   }
   return {
     write(id) {

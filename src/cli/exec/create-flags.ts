@@ -5,7 +5,7 @@ import { parseNetwork } from "../values/network.ts";
 import { parseThrottleBps, parseThrottleIops, parseWeightDevice } from "../values/throttle.ts";
 import { parseUlimit } from "../values/ulimit.ts";
 import { resourceFlags } from "./resource-flags.ts";
-import { checkAnnotation, checkAttach, checkDnsSearch, checkEnv, checkExtraHost, checkGpus, checkIp, checkLink, checkSysctl } from "./value-checks.ts";
+import { checkAttach, checkDnsSearch, checkEnv, checkExtraHost, checkGpus, checkIp, checkLink, checkSysctl } from "./value-checks.ts";
 
 /** Whatever a parser of ../values/ throws is the verdict on the flag. */
 const by = (parse: (value: string) => unknown) => (value: string): void => {
@@ -30,7 +30,7 @@ const processFlags = {
 } as const satisfies FlagTable;
 
 const identityFlags = {
-  annotation: { type: "list", valueName: "map", defaultText: "map[]", check: checkAnnotation, help: "Annotation, passed on to the OCI runtime" },
+  annotation: { type: "list", valueName: "map", defaultText: "map[]", help: "Annotation, passed on to the OCI runtime" },
   cidfile: { type: "string", complete: "file", help: "Write the container's ID to this file" },
   label: { type: "list", short: "l", check: checkLabel, help: "Set metadata on the container" },
   "label-file": { type: "list", complete: "file", help: "Read labels from a file, one a line" },
@@ -85,7 +85,6 @@ const storageFlags = {
   "shm-size": { type: "bytes", help: "Size of /dev/shm" },
   "storage-opt": { type: "list", help: "Options of the storage driver" },
   tmpfs: { type: "list", help: "Mount a tmpfs" },
-  "use-api-socket": { type: "bool", hidden: true, help: "Bind mount the API socket" },
   volume: { type: "list", short: "v", complete: "volume", help: "Mount a volume or a path of the host" },
   "volume-driver": { type: "string", help: "Volume driver of the container" },
   "volumes-from": { type: "list", complete: "container", help: "Mount the volumes of other containers" },

@@ -13,6 +13,7 @@ import { parseSecurityOptions } from "../values/security-opt.ts";
 import { parseThrottleBps, parseThrottleIops, parseWeightDevice } from "../values/throttle.ts";
 import { parseUlimit } from "../values/ulimit.ts";
 import type { createFlags } from "./create-flags.ts";
+import { effectiveCapabilities } from "./effective-capabilities.ts";
 import { gpuRequest } from "./gpu-request.ts";
 import { networking } from "./networking.ts";
 import { resourceLimits } from "./resource-limits.ts";
@@ -47,6 +48,7 @@ export function createRequest(source: CreateSource): CreateBody {
 
 function build(source: CreateSource): CreateBody {
   const { flags } = source;
+  refuseWindowsFlags(source.set);
   const ports = parsePortSpecs(flags.publish);
   for (const spec of flags.expose) for (const port of parseExposed(spec)) ports.exposed[port] ??= {};
   const volumes = splitVolumes(flags.volume);
@@ -69,19 +71,26 @@ function build(source: CreateSource): CreateBody {
     ...(source.set.has("stop-timeout") ? { StopTimeout: flags["stop-timeout"] ?? 0 } : {}),
     ...health(source),
   };
-  const body: CreateBody = { ...config, HostConfig: hostConfig(source, volumes.binds, ports.bindings), NetworkingConfig: { EndpointsConfig: endpoints } };
-  const mac = flags["mac-address"];
-  if (mac === undefined) return body;
-  if (!/^([0-9a-fA-F]{2}[:-]){5}([0-9a-fA-F]{2})$/.test(mac)) throw new Error(`${mac} is not a valid mac address`);
-  // the container-wide field of API versions before 1.44, which docker still sends
-  return Object.assign(body, { MacAddress: mac });
+  checkMac(flags["mac-address"]);
+  return { ...config, HostConfig: hostConfig(source, volumes.binds, ports.bindings), NetworkingConfig: { EndpointsConfig: endpoints } };
+}
+
+/** Accepted for scripts' sake by the grammar alone; docker refuses them here too. */
+function refuseWindowsFlags(set: ReadonlySet<string>): void {
+  const given = ["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"].filter((name) => set.has(name));
+  if (given.length === 0) return;
+  throw new ExitError(1, given.map((name) => `"--${name}" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux`).join("\n"));
+}
+
+function checkMac(mac: string | undefined): void {
+  if (mac !== undefined && !/^([0-9a-fA-F]{2}[:-]){5}([0-9a-fA-F]{2})$/.test(mac)) throw new Error(`${mac} is not a valid mac address`);
 }
 
 function streams({ flags, detached }: CreateSource): ContainerConfig {
   if (detached && flags.attach.length > 0) throw new ExitError(1, "conflicting options: cannot specify both --attach and --detach");
   const wanted = new Set(flags.attach.map((name) => name.toLowerCase()));
   const every = wanted.size === 0 && !detached;
-  const stdin = wanted.has("stdin") || (every && flags.interactive);
+  const stdin = wanted.has("stdin") || (flags.interactive && !detached);
   return {
     Tty: flags.tty,
     OpenStdin: flags.interactive,
@@ -134,11 +143,10 @@ function hostConfig({ flags, set }: CreateSource, binds: string[], bindings: Non
     VolumesFrom: flags["volumes-from"].length > 0 ? flags["volumes-from"] : null,
     ...(flags.mount.length > 0 ? { Mounts: flags.mount.map(parseMount) } : {}),
     ...annotations(flags),
-    CapAdd: orNull(flags["cap-add"]),
-    CapDrop: orNull(flags["cap-drop"]),
+    ...effectiveCapabilities(flags["cap-add"], flags["cap-drop"]),
     CgroupnsMode: (flags.cgroupns ?? "") as NonNullable<HostConfig["CgroupnsMode"]>,
     Dns: flags.dns.map((address) => address.trim()),
-    DnsOptions: [...flags["dns-opt"], ...flags["dns-option"]],
+    DnsOptions: [...flags["dns-option"], ...flags["dns-opt"]],
     DnsSearch: flags["dns-search"].map((domain) => domain.trim()),
     ExtraHosts: orNull(flags["add-host"].map(extraHost)),
     GroupAdd: orNull(flags["group-add"]),
@@ -173,7 +181,8 @@ function hostConfig({ flags, set }: CreateSource, binds: string[], bindings: Non
     DeviceRequests: deviceRequests(flags),
     MemorySwappiness: swappiness,
     OomKillDisable: flags["oom-kill-disable"],
-    Ulimits: flags.ulimit.map(parseUlimit),
+    // the last one of a name counts
+    Ulimits: [...new Map(flags.ulimit.map(parseUlimit).map((limit) => [limit.Name, limit])).values()],
   };
 }
 

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { goQuote } from "../parse.ts";
 import { parseBytes } from "../values/bytes.ts";
+import { parseCsvLine } from "../values/csv.ts";
 
 /** `KEY=value` or `KEY` (taken from our environment). */
 export function checkEnv(value: string): void {
@@ -56,11 +57,6 @@ export function checkSysctl(value: string): void {
   if (rest === undefined || !(known.has(name) || /^(net|fs\.mqueue)\./.test(name))) throw new Error(`sysctl '${value}' is not allowed`);
 }
 
-export function checkAnnotation(value: string): void {
-  const [name = "", rest] = value.split(/=(.*)/s, 2);
-  if (rest === undefined || name === "") throw new Error(`invalid argument ${goQuote(value)}: missing value`);
-}
-
 /** An unsigned number of at most so many bits (strconv.ParseUint). */
 export const checkUnsigned =
   (bits: 16 | 64) =>
@@ -100,7 +96,7 @@ export const parseMemorySwap = (value: string): number => (value === "-1" ? -1 :
 
 /** `all`, a number, or `device=...,count=...,capabilities=...,driver=...`. */
 export function checkGpus(value: string): void {
-  for (const field of value.split(",")) {
+  for (const field of parseCsvLine(value)) {
     const [name = "", rest] = field.split(/=(.*)/s, 2);
     if (rest === undefined) {
       if (name !== "all" && !/^[+-]?\d+$/.test(name)) throw new Error(`invalid count (${name}): value must be either "all" or an integer: invalid syntax`);

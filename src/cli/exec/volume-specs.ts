@@ -8,8 +8,10 @@ export function splitVolumes(specs: readonly string[]): { binds: string[]; anony
   for (const spec of specs) {
     if (spec === "") throw new ExitError(125, "invalid empty volume spec");
     const parts = spec.split(":");
+    const problem = parts.length > 3 ? "too many colons" : parts.some((part) => part === "") ? "empty section between colons" : undefined;
+    if (problem !== undefined) throw new ExitError(125, `invalid spec: ${spec}: ${problem}`);
     const [source = ""] = parts;
-    if (parts.length === 1 || source === "") anonymous.push(parts.length === 1 ? spec : spec.slice(1));
+    if (parts.length === 1) anonymous.push(spec);
     else binds.push([isRelative(source) ? join(process.cwd(), source) : source, ...parts.slice(1)].join(":"));
   }
   return { binds, anonymous };
