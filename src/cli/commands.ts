@@ -2,6 +2,7 @@ import type { Command } from "./command.ts";
 import { containerAliases, containerCommands } from "./container/commands.ts";
 import { imageAliases, imageCommands } from "./image/commands.ts";
 import { networkAliases, networkCommands } from "./network/commands.ts";
+import { systemAliases, systemCommands } from "./system/commands.ts";
 import { volumeAliases, volumeCommands } from "./volume/commands.ts";
 
 export type LoadCommand = () => Promise<Command>;
@@ -11,11 +12,12 @@ export const commands: Readonly<Record<string, LoadCommand>> = {
   ...containerCommands,
   ...imageCommands,
   ...networkCommands,
+  ...systemCommands,
   ...volumeCommands,
 };
 
 /** Other paths, and the path they stand for. */
-export const aliases: Readonly<Record<string, string>> = { ...containerAliases, ...imageAliases, ...networkAliases, ...volumeAliases };
+export const aliases: Readonly<Record<string, string>> = { ...containerAliases, ...imageAliases, ...networkAliases, ...systemAliases, ...volumeAliases };
 
 /** Management commands, and what their help says. */
 export const groups = {

@@ -119,7 +119,7 @@ export function goLength(value: unknown): number | undefined {
 
 /** encoding/json without HTML escaping: what docker's `json` function prints. */
 export function goJson(value: unknown): string {
-  const text = JSON.stringify(value === undefined ? null : value, (_key, item: unknown) => (typeof item === "bigint" ? Number(item) : item));
+  const text = JSON.stringify(value === undefined ? null : value, (_key, item: unknown) => (typeof item === "bigint" ? JSON.rawJSON(String(item)) : item));
   // Go writes these two so that the text is also valid JavaScript of old.
   const plain = (text ?? "null").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
   if (!(value instanceof GoStruct && value.escapesHtml)) return plain;

@@ -101,3 +101,18 @@ export function localRfc3339(ms: number): string {
   const [day = "", clock = "", offset = ""] = goLocalTime(ms).split(" ");
   return `${day}T${clock}${offset === "+0000" ? "Z" : offset.replace(/(\d\d)$/, ":$1")}`;
 }
+
+/** RFC 3339 with nine digits in the zone of this machine: `2026-11-21T06:49:27.854936509Z`. */
+export function fixedNanoTime(timeNs: bigint): string {
+  const [day = "", clock = "", offset = ""] = goLocalTime(Number(timeNs / 1_000_000n)).split(" ");
+  const fraction = String(timeNs % 1_000_000_000n).padStart(9, "0");
+  return `${day}T${clock}.${fraction}${offset === "+0000" ? "Z" : offset.replace(/(\d\d)$/, ":$1")}`;
+}
+
+/** Go's time.ANSIC of an RFC 3339 text, in UTC: `Fri May 30 12:07:14 2025`. What is no time stays as it is. */
+export function ansiTime(rfc3339: string): string {
+  const date = new Date(rfc3339);
+  if (!/^\d{4}-\d\d-\d\dT/.test(rfc3339) || Number.isNaN(date.getTime())) return rfc3339;
+  const [weekday = "", day = "", month = "", year = "", clock = ""] = date.toUTCString().replace(",", "").split(" ");
+  return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${clock} ${year}`;
+}

@@ -1,0 +1,54 @@
+import type { SystemInfo } from "../../spec/engine/types.gen.ts";
+import { command } from "../command.ts";
+import { ExitError } from "../exit-error.ts";
+import { failureText } from "../failure.ts";
+import { objectFormat } from "../render/format-flag.ts";
+import { goJson } from "../render/go-value.ts";
+import { compileTemplate, TemplateError } from "../render/template.ts";
+import { clientVersion } from "./client-version.ts";
+import { contextName } from "./context-name.ts";
+import { infoLines } from "./info-lines.ts";
+import { openStruct } from "./open-struct.ts";
+
+export const info = command({
+  path: "system info",
+  aliases: ["info"],
+  args: "",
+  arity: { min: 0, max: 0 },
+  summary: "Display system-wide information",
+  flags: { format: objectFormat },
+  async run({ flags, engine, stdout, stderr, env, configDir }) {
+    const ClientInfo = { Debug: false, ...clientVersion(contextName(env, configDir), env), Plugins: [], Warnings: null };
+    const formatted = flags.format !== undefined && flags.format !== "";
+    let server: SystemInfo | undefined;
+    let failure: unknown;
+    try {
+      server = await engine.call("SystemInfo", {});
+    } catch (error) {
+      failure = error;
+    }
+    if (formatted) {
+      // Known fields that are absent are there for templates, unknown ones are errors.
+      const fields = { ...Object.fromEntries(optional.map((name) => [name, ""])), ...server, ClientInfo };
+      const json = { ...server, ...(failure === undefined ? {} : { ServerErrors: [failureText(failure, engine.host)] }), ClientInfo };
+      stdout.write(`${flags.format === "json" ? goJson(json) : expand(flags.format ?? "", openStruct("system.dockerInfo", fields, json))}\n`);
+      if (failure !== undefined) throw new ExitError(1, failureText(failure, engine.host));
+      return;
+    }
+    stdout.write(`Client:\n Version:    ${ClientInfo.Version}\n Context:    ${ClientInfo.Context}\n Debug Mode: false\n\nServer:\n`);
+    if (server === undefined) throw new ExitError(1, failureText(failure, engine.host));
+    stdout.write(`${infoLines(server).join("\n")}\n\n`);
+    for (const warning of server.Warnings ?? []) stderr.write(`${warning}\n`);
+  },
+});
+
+const optional = ["HttpProxy", "HttpsProxy", "NoProxy", "ProductLicense", "Isolation", "CDISpecDirs", "FirewallBackend", "DefaultAddressPools", "Containerd", "GenericResources", "Warnings", "ServerErrors"];
+
+function expand(format: string, value: unknown): string {
+  try {
+    return compileTemplate(format)(value);
+  } catch (error) {
+    if (error instanceof TemplateError) throw new ExitError(64, /^template: :\d+: /.test(error.message) ? `template parsing error: ${error.message}` : error.message);
+    throw error;
+  }
+}
