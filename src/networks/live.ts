@@ -1,18 +1,119 @@
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorMessage } from "../base/errors.ts";
+import { fault } from "../base/fault.ts";
 import type { Caller } from "../spec/caller.ts";
 import type { CreateParts } from "./create-network.ts";
+import { draftEndpoint } from "./draft-sandbox.ts";
 import type { Attachment, Sandbox, SandboxPlan } from "./network.ts";
+import type { ChangeCommand } from "./sandbox/commands.ts";
+import { type AttachedEndpoint, gatewayOf, sandboxOf, type SandboxRow } from "./sandbox/sandbox-row.ts";
 
+/** Attaches a running container to one more network. Docker's texts. */
 export async function connect(
-  _parts: CreateParts,
-  _change: { sandbox: Sandbox; plan: SandboxPlan; attachment: Attachment; caller: Caller },
+  parts: CreateParts,
+  wish: { sandbox: Sandbox; plan: SandboxPlan; attachment: Attachment; caller: Caller },
 ): Promise<Sandbox> {
-  throw new EngineError("not-implemented", "live connect");
+  const { plan, attachment } = wish;
+  const row = rowOf(parts, plan);
+  const entry = parts.catalog.get(attachment.network);
+  if (row.mode === "container") {
+    throw new EngineError("invalid", "container sharing network namespace with another container or host cannot be connected to any other network");
+  }
+  if (row.mode === "host" || entry.network.driver === "host") {
+    throw new EngineError("invalid", "container cannot be disconnected from host network or connected to host network");
+  }
+  if (row.mode === "none" || entry.network.driver === "null") {
+    throw new EngineError("invalid", "container cannot be connected to multiple networks with one of the networks in private (none) mode");
+  }
+  if (row.endpoints.some(({ networkId }) => networkId === entry.network.id)) {
+    throw new EngineError("forbidden", `endpoint with name ${row.containerName} already exists in network ${entry.network.name}`);
+  }
+  const used = new Set(row.endpoints.map(({ interfaceName }) => interfaceName));
+  let index = 0;
+  while (used.has(`eth${index}`)) index += 1;
+  const endpoint = draftEndpoint(parts.catalog, entry, attachment, {
+    plan: { containerId: row.containerId, containerName: row.containerName }, index, withHiddenIpv6: parts.ipv6 && plan.ports.length > 0,
+  });
+  try {
+    const next = withEndpoints(parts, row, [...row.endpoints, endpoint], plan);
+    await change(parts, row, next, { add: [endpoint], remove: [] });
+    parts.sandboxes.publishEvents("connect", next, wish.caller, [endpoint]);
+    return sandboxOf(next, wish.sandbox.nameservers);
+  } catch (error) {
+    release(parts, endpoint);
+    throw error;
+  }
 }
 
+/** Detaches a running container from a network. Docker's texts. */
 export async function disconnect(
-  _parts: CreateParts,
-  _change: { sandbox: Sandbox; plan: SandboxPlan; networkId: string; caller: Caller },
+  parts: CreateParts,
+  wish: { sandbox: Sandbox; plan: SandboxPlan; networkId: string; caller: Caller },
 ): Promise<Sandbox> {
-  throw new EngineError("not-implemented", "live disconnect");
+  const { plan } = wish;
+  const row = rowOf(parts, plan);
+  const { network } = parts.catalog.get(wish.networkId);
+  const endpoint = row.endpoints.find(({ networkId }) => networkId === network.id);
+  if (network.driver === "host") {
+    throw new EngineError("invalid", "container cannot be disconnected from host network or connected to host network");
+  }
+  if (endpoint === undefined) {
+    throw new EngineError("internal", `container ${row.containerId} is not connected to network ${network.name}`);
+  }
+  const next = withEndpoints(parts, row, row.endpoints.filter((other) => other !== endpoint), plan);
+  await change(parts, row, next, { add: [], remove: [endpoint] });
+  release(parts, endpoint);
+  parts.sandboxes.publishEvents("disconnect", next, wish.caller, [endpoint]);
+  return sandboxOf(next, wish.sandbox.nameservers);
+}
+
+function rowOf({ sandboxes }: CreateParts, plan: SandboxPlan): SandboxRow {
+  const row = sandboxes.rows.get(plan.containerId);
+  if (row === undefined) throw new EngineError("conflict", `container ${plan.containerId} is not running`);
+  return row;
+}
+
+/** The row with other endpoints. Ports stay with the container; without a gateway there are none. */
+function withEndpoints(
+  { sandboxes }: CreateParts, row: SandboxRow, endpoints: readonly AttachedEndpoint[], plan: SandboxPlan,
+): SandboxRow {
+  const gatewayNetworkId = gatewayOf(endpoints)?.networkId ?? "";
+  const ports = gatewayNetworkId === "" ? [] : row.ports.length > 0 ? row.ports : sandboxes.allocatePorts(row, endpoints, plan);
+  return { ...row, endpoints, gatewayNetworkId, ports };
+}
+
+async function change(
+  parts: CreateParts,
+  row: SandboxRow,
+  next: SandboxRow,
+  links: { add: readonly AttachedEndpoint[]; remove: readonly AttachedEndpoint[] },
+): Promise<void> {
+  const { sandboxes } = parts;
+  sandboxes.replace(row, next);
+  try {
+    fault("network.change.after-row");
+    const moved = row.gatewayNetworkId !== next.gatewayNetworkId;
+    const gateway = next.endpoints.find(({ networkId }) => networkId === next.gatewayNetworkId);
+    const routes = [gateway?.ipv4Gateway ?? "", gateway?.ipv6Gateway ?? ""].filter((text) => text !== "");
+    const nothing = { ...sandboxes.publishCommand(next), holds: [], elements: [] };
+    const command: ChangeCommand = {
+      path: row.path,
+      add: links.add.flatMap((endpoint) => sandboxes.link(endpoint, false) ?? []),
+      remove: links.remove.map(({ interfaceName }) => interfaceName),
+      gateways: moved && gateway !== undefined ? routes.map((route) => ({ name: gateway.interfaceName, gateway: route })) : [],
+      unpublish: moved ? sandboxes.publishCommand(row) : nothing,
+      publish: moved ? sandboxes.publishCommand(next) : nothing,
+    };
+    await parts.kernel.call({ op: "change", change: command });
+    if (moved) await sandboxes.moveRelays(row, next);
+  } catch (error) {
+    sandboxes.replace(next, row);
+    await parts.firewall.install();
+    if (error instanceof EngineError) throw error;
+    throw new EngineError("internal", `cannot change the networks of container ${row.containerName}: ${errorMessage(error)}`, {}, { cause: error });
+  }
+}
+
+function release({ catalog }: CreateParts, endpoint: AttachedEndpoint): void {
+  catalog.release(endpoint.networkId, endpoint.ipv4);
+  catalog.release(endpoint.networkId, endpoint.ipv6);
 }

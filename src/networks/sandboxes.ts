@@ -11,7 +11,7 @@ import { elementOf, holdsOf, type Target } from "./publish/elements.ts";
 import type { Firewall } from "./publish/firewall.ts";
 import { explainConflict } from "./publish/conflict.ts";
 import { type LoopbackRelays, RelayTakenError } from "./publish/loopback-relay.ts";
-import { PortConflict, type PortTable } from "./publish/port-table.ts";
+import { PortConflict, type PortOwner, type PortTable } from "./publish/port-table.ts";
 import type { LinkCommand, PublishCommand } from "./sandbox/commands.ts";
 import { type KernelClient, KernelFailure } from "./sandbox/kernel-client.ts";
 import { type AttachedEndpoint, gatewayOf, sandboxOf, type SandboxRow } from "./sandbox/sandbox-row.ts";
@@ -150,7 +150,7 @@ export class Sandboxes {
 
   /** Chooses addresses and ports, and remembers them: from here on nobody else gets them. */
   #draft(plan: SandboxPlan, refused: ReadonlySet<string>): SandboxRow {
-    const { catalog, ports, settings } = this.#parts;
+    const { catalog, settings } = this.#parts;
     const shared = plan.mode === "container" ? this.rows.get(plan.sharedWith ?? "") : undefined;
     if (plan.mode === "container" && shared === undefined) {
       throw new EngineError("conflict", `cannot join network of a non running container: ${plan.sharedWith}`);
@@ -173,13 +173,7 @@ export class Sandboxes {
     const gateway = gatewayOf(endpoints);
     const path = plan.mode === "host" || plan.mode === "container" ? "" : `${settings.directory}/${plan.containerId}`;
     const owner = { containerId: plan.containerId, containerName: plan.containerName };
-    let given: PublishedPort[] = [];
-    try {
-      given = gateway === undefined ? [] : ports.allocate(plan.ports, owner, refused);
-    } catch (error) {
-      if (!(error instanceof PortConflict)) throw error;
-      throw explainConflict(error, plan.containerName, gateway?.id ?? "");
-    }
+    const given = gateway === undefined ? [] : this.#allocatePorts(plan, owner, gateway, refused);
     undo.move();
     const row: SandboxRow = {
       ...owner, path, endpoints, id: newId(), mode: plan.mode, ports: given,
@@ -188,6 +182,17 @@ export class Sandboxes {
     };
     this.rows.set(row.containerId, row);
     return row;
+  }
+
+  #allocatePorts(
+    plan: SandboxPlan, owner: PortOwner, gateway: AttachedEndpoint, refused: ReadonlySet<string>,
+  ): PublishedPort[] {
+    try {
+      return this.#parts.ports.allocate(plan.ports, owner, refused);
+    } catch (error) {
+      if (error instanceof PortConflict) throw explainConflict(error, owner.containerName, gateway.id);
+      throw error;
+    }
   }
 
   async #make(row: SandboxRow, plan: SandboxPlan): Promise<void> {
@@ -207,6 +212,21 @@ export class Sandboxes {
       await this.#repair(row);
       await kernel.call({ op: "open", sandbox: command });
     }
+  }
+
+  /** For a running container that gets its first way out. The ports are taken by `replace`, so not kept here. */
+  allocatePorts(row: SandboxRow, endpoints: readonly AttachedEndpoint[], plan: SandboxPlan): PublishedPort[] {
+    const gateway = gatewayOf(endpoints);
+    if (gateway === undefined || plan.ports.length === 0) return [];
+    const given = this.#allocatePorts(plan, row, gateway, new Set());
+    this.#parts.ports.release(given, row);
+    return given;
+  }
+
+  /** The [::1] relays follow the gateway. */
+  async moveRelays(old: SandboxRow, row: SandboxRow): Promise<void> {
+    this.#parts.relays.close(old.ports);
+    if (row.ports.length > 0) await this.openRelays(row);
   }
 
   async openRelays(row: SandboxRow): Promise<void> {

@@ -30,8 +30,8 @@ function away<T>(enter: () => void, body: () => T): T {
 export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
   using undo = new DisposableStack();
   if (sandbox.publish.elements.some(({ map }) => map.endsWith("6"))) forwardIpv6();
-  holdPorts(sandbox.publish.holds);
-  undo.defer(() => releasePorts(sandbox.publish.holds));
+  const held = holdPorts(sandbox.publish.holds);
+  undo.defer(() => releasePorts(held));
   dropNetns(sandbox.path);
   undo.defer(() => dropNetns(sandbox.path));
   away(unshareNetns, () => {
@@ -69,8 +69,8 @@ export function closeSandbox(host: HostSockets, path: string, publish: PublishCo
 export function changeSandbox(host: HostSockets, change: ChangeCommand): void {
   using undo = new DisposableStack();
   if (change.publish.elements.some(({ map }) => map.endsWith("6"))) forwardIpv6();
-  holdPorts(change.publish.holds);
-  undo.defer(() => releasePorts(change.publish.holds));
+  const held = holdPorts(change.publish.holds);
+  undo.defer(() => releasePorts(held));
   const netnsFd = openSync(change.path, "r");
   undo.defer(() => closeSync(netnsFd));
   addLinks(host, netnsFd, change.add);
@@ -185,7 +185,12 @@ function forwardIpv6(): void {
   const conf = "/proc/sys/net/ipv6/conf";
   if (readFileSync(`${conf}/all/forwarding`, "utf8").trim() === "1") return;
   for (const link of readdirSync(conf)) {
-    if (readFileSync(`${conf}/${link}/accept_ra`, "utf8").trim() === "1") writeFileSync(`${conf}/${link}/accept_ra`, "2");
+    const path = `${conf}/${link}/accept_ra`;
+    try {
+      if (readFileSync(path, "utf8").trim() === "1") writeFileSync(path, "2");
+    } catch {
+      // The link went away since it was listed.
+    }
   }
   writeFileSync(`${conf}/all/forwarding`, "1");
 }

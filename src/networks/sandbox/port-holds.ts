@@ -23,8 +23,8 @@ export class PortTakenError extends Error {
   }
 }
 
-/** Holds all or none; a port that is held already stays. Throws PortTakenError. */
-export function holdPorts(holds: readonly PortHold[]): void {
+/** Holds all or none; a port that is held already stays. Gives those that were not. Throws PortTakenError. */
+export function holdPorts(holds: readonly PortHold[]): PortHold[] {
   const fresh: PortHold[] = [];
   for (const hold of holds) {
     if (held.has(keyOf(hold))) continue;
@@ -40,6 +40,7 @@ export function holdPorts(holds: readonly PortHold[]): void {
       throw new PortTakenError(hold, error);
     }
   }
+  return fresh;
 }
 
 export function releasePorts(holds: readonly PortHold[]): void {
