@@ -8,7 +8,7 @@ async function main(): Promise<number | void> {
     }
     case "monitor": {
       const { runMonitor } = await import("./monitor/main.ts");
-      return runMonitor(rest);
+      return runMonitor({ execRoot: rest[rest.indexOf("--exec-root") + 1] ?? "" });
     }
     default: {
       const { runCli } = await import("./cli/main.ts");

@@ -22,6 +22,15 @@ const row = <T>(declared: ConfigRow<T>): ConfigRow<T> => declared;
 /** A setting of dockerd that means nothing here. */
 const ignored = <T>(kind: Kind<T>, initial: T, reason: string, more: Partial<ConfigRow<T>> = {}): ConfigRow<T> => ({ kind, default: initial, help: `Ignored: ${reason}`, ignored: reason, ...more });
 
+/** A setting of dockerd that this engine cannot follow: any value but its own would be a false promise. */
+const only = <T>(kind: Kind<T>, own: T, reason: string, more: Partial<ConfigRow<T>> = {}): ConfigRow<T> => {
+  const judge = (value: T): T => {
+    if (JSON.stringify(value) !== JSON.stringify(own)) throw new Error(`only ${kind.show(own) || "the empty value"} is possible: ${reason}`);
+    return value;
+  };
+  return { kind: { ...kind, fromFlag: (texts) => judge(kind.fromFlag(texts)), fromJson: (value) => judge(kind.fromJson(value)) }, default: own, help: `Only ${kind.show(own) || "the empty value"}: ${reason}`, ...more };
+};
+
 const noProxy = "ports are published without a proxy process";
 const noContainerd = "there is no containerd";
 const noSwarm = "services of a cluster are not built in yet";
@@ -29,7 +38,7 @@ const noSwarm = "services of a cluster are not built in yet";
 /** By flag name, in the order of help. */
 export const configTable = {
   "add-runtime": row({ kind: runtimes, default: {}, key: "runtimes", reloadable: true, help: "Register an OCI runtime (name=path); crun and runc are known" }),
-  bip: row({ kind: text((value) => value === "" || cidr(value)), default: "", help: "IPv4 address of the default bridge, with the prefix of its network (CIDR)" }),
+  bip: row({ kind: text(optionalCidr), default: "", help: "IPv4 address of the default bridge, with the prefix of its network (CIDR)" }),
   "cgroup-parent": row({ kind: text(), default: "", help: "Parent cgroup of all containers" }),
   "config-file": row({ kind: text(), default: "/etc/berth/daemon.json", key: null, help: "Configuration file of the daemon" }),
   "data-root": row({ kind: text(absolute), default: "/var/lib/berth", help: "Folder of what must survive a restart of the machine" }),
@@ -44,20 +53,20 @@ export const configTable = {
   "dns-opt": row({ kind: texts(), default: [], key: "dns-opts", reloadable: true, help: "DNS option for containers" }),
   "dns-search": row({ kind: texts(), default: [], reloadable: true, help: "DNS search domain for containers" }),
   "exec-root": row({ kind: text(absolute), default: "/run/berth", help: "Folder of what ends with the machine: sockets, pipes, runtime state" }),
-  "fixed-cidr": row({ kind: text((value) => value === "" || cidr(value)), default: "", help: "Part of the default bridge's network that containers get addresses from (CIDR)" }),
+  "fixed-cidr": row({ kind: text(optionalCidr), default: "", help: "Part of the default bridge's network that containers get addresses from (CIDR)" }),
   group: row({ kind: text(), default: "", short: "G", help: "Group that owns the unix socket (docker where it exists, else root)" }),
   host: row({ kind: texts(hostAddress), default: [], short: "H", key: "hosts", help: "Where to listen: unix:///path or tcp://address:port; may be given often" }),
   "host-gateway-ip": row({ kind: texts(ipAddress), default: [], key: "host-gateway-ips", help: "Addresses that host-gateway in --add-host means (those of the default bridge)" }),
-  icc: row({ kind: toggle, default: true, help: "Containers on the default bridge reach each other" }),
+  icc: only(toggle, true, "containers on the default bridge reach each other; use networks of their own to part them"),
   init: row({ kind: toggle, default: false, reloadable: true, help: "Run an init in containers that do not say" }),
   "init-path": row({ kind: text(), default: "", help: "Program of that init (found in PATH)" }),
   "insecure-registry": row({ kind: texts(), default: [], key: "insecure-registries", reloadable: true, help: "Registry that may be spoken to without TLS" }),
-  ip: row({ kind: text(ipAddress), default: "0.0.0.0", help: "Host address of published ports that name none" }),
-  "ip-forward": row({ kind: toggle, default: true, help: "Switch on forwarding in the kernel" }),
-  "ip-masq": row({ kind: toggle, default: true, help: "Containers of the default bridge leave under the host's address" }),
-  iptables: row({ kind: toggle, default: true, help: "Write firewall rules (nftables, in tables of our own)" }),
-  ipv6: row({ kind: toggle, default: false, help: "IPv6 on the default bridge" }),
-  "fixed-cidr-v6": row({ kind: text((value) => value === "" || cidr(value)), default: "", help: "IPv6 network of the default bridge (CIDR)" }),
+  ip: only(text(ipAddress), "0.0.0.0", "name the host address with the port: -p 127.0.0.1:80:80"),
+  "ip-forward": only(toggle, true, "bridges need forwarding in the kernel"),
+  "ip-masq": only(toggle, true, "containers of the default bridge leave under the host's address"),
+  iptables: only(toggle, true, "bridges need firewall rules; they are in nftables tables of our own, others are not touched"),
+  ipv6: only(toggle, false, "IPv6 on the default bridge is not built in yet"),
+  "fixed-cidr-v6": only(text(), "", "IPv6 on the default bridge is not built in yet"),
   label: row({ kind: texts(), default: [], key: "labels", reloadable: true, help: "Label of this engine (name=value), shown by info" }),
   "log-driver": row({ kind: text(), default: "json-file", reloadable: true, help: "Log driver of containers that do not say" }),
   "log-format": row({ kind: oneOf("text", "json"), default: "text", help: "Format of the daemon's own log: text or json" }),
@@ -79,8 +88,8 @@ export const configTable = {
 
   "allow-nondistributable-artifacts": ignored(texts(), [], "all layers are treated alike"),
   "api-cors-header": ignored(text(), "", "the API takes no calls from web pages"),
-  "authorization-plugin": ignored(texts(), [], "plugins are not built in yet", { key: "authorization-plugins" }),
-  bip6: ignored(text(), "", "use --fixed-cidr-v6"),
+  "authorization-plugin": only(texts(), [], "plugins are not built in yet", { key: "authorization-plugins" }),
+  bip6: only(text(), "", "IPv6 on the default bridge is not built in yet"),
   bridge: ignored(text(), "", "the default bridge is the engine's own", { short: "b" }),
   builder: ignored<unknown>({ word: "object", repeatable: false, fromFlag: () => undefined, fromJson: (value) => value, show: String }, undefined, "builds are not built in yet", { fileOnly: true }),
   "cdi-spec-dir": ignored(texts(), [], "CDI devices are not built in yet", { key: "cdi-spec-dirs" }),
@@ -111,14 +120,14 @@ export const configTable = {
   "node-generic-resource": ignored(texts(), [], noSwarm, { key: "node-generic-resources" }),
   "oom-score-adjust": ignored(whole(-1000, 1000), 0, "set it where the daemon is started"),
   "raw-logs": ignored(toggle, false, "the log has no colours"),
-  rootless: ignored(toggle, false, "the daemon needs root"),
-  "selinux-enabled": ignored(toggle, false, "SELinux labels are not built in yet"),
+  rootless: only(toggle, false, "the daemon needs root"),
+  "selinux-enabled": only(toggle, false, "SELinux labels are not built in yet"),
   "storage-driver": ignored(text(), "", "the storage driver is overlay2", { short: "s" }),
   "storage-opt": ignored(texts(), [], "the storage driver has no options", { key: "storage-opts" }),
   "swarm-default-advertise-addr": ignored(text(), "", noSwarm),
   "userland-proxy": ignored(toggle, false, noProxy),
   "userland-proxy-path": ignored(text(), "", noProxy),
-  "userns-remap": ignored(text(), "", "give --userns at create"),
+  "userns-remap": only(text(), "", "user namespaces for all containers are not built in yet"),
 } satisfies Record<string, ConfigRow<never> | ConfigRow<unknown> | object>;
 
 export type ConfigName = keyof typeof configTable;
@@ -127,6 +136,10 @@ export type Config = { readonly [Name in ConfigName]: (typeof configTable)[Name]
 
 /** The rows without their types, for loops over them. */
 export const configRows = Object.entries(configTable) as unknown as readonly (readonly [ConfigName, ConfigRow<unknown>])[];
+
+function optionalCidr(value: string): void {
+  if (value !== "") cidr(value);
+}
 
 function absolute(value: string): void {
   if (!value.startsWith("/")) throw new Error(`must be an absolute path: ${JSON.stringify(value)}`);

@@ -1,0 +1,157 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type ApiServer, serveApi } from "../api/server.ts";
+import { nowNs } from "../base/clock.ts";
+import { errorMessage } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { containerMigrations } from "../containers/container.sql.ts";
+import { readCreateHost } from "../containers/create/read-host.ts";
+import { openContainers } from "../containers/open.ts";
+import { isLive } from "../containers/state.ts";
+import { ContentStore } from "../content/store.ts";
+import { openEventLog } from "../events/event-log.ts";
+import type { EventSink } from "../events/bus.ts";
+import { imageMigrations } from "../images/image.sql.ts";
+import { openImages } from "../images/open.ts";
+import { peerCredentials, peerGone } from "../kernel/peer.ts";
+import { logDrivers } from "../logs/drivers.ts";
+import { hostMemoryBytes } from "../metrics/host.ts";
+import { connectMonitor } from "../monitor/client.ts";
+import { networkMigrations } from "../networks/network.sql.ts";
+import { openNetworks } from "../networks/open-networks.ts";
+import { SeccompCache } from "../security/seccomp/cache.ts";
+import { openSnapshotter } from "../snapshots/open.ts";
+import { migrate } from "../store/migrate.ts";
+import { openStore } from "../store/open.ts";
+import { openVolumes } from "../volumes/volumes.ts";
+import type { Config } from "./config-table.ts";
+import { createDefaults, logDriver, readSeccompProfile } from "./create-defaults.ts";
+import { listeners } from "./listeners.ts";
+import { selfCommand } from "./self-command.ts";
+import { findRuntimes } from "./runtimes.ts";
+import { engineId, findInit, systemInfo } from "./system.ts";
+
+/** A daemon that answers. */
+export interface Engine {
+  readonly id: string;
+  readonly addresses: readonly string[];
+  readonly events: EventSink;
+  /** Takes reloaded settings. */
+  reload(config: Config): Promise<void>;
+  /** Ends the API and everything of this process. Containers and the monitor go on. */
+  close(): Promise<void>;
+}
+
+/** Makes every feature and ties them together: the only caller of their constructors. */
+export async function assemble(initial: Config, logger: Logger): Promise<Engine> {
+  await using undo = new AsyncDisposableStack();
+  const startedAtNs = nowNs();
+  let config = initial;
+  const [dataRoot, execRoot] = [config["data-root"], config["exec-root"]];
+  const host = readCreateHost();
+  const seccompProfile = readSeccompProfile(config["seccomp-profile"]);
+  const log = logger.log.bind(logger);
+
+  const store = undo.use(openStore(join(dataRoot, "state.db")));
+  const eventStore = undo.use(openStore(join(dataRoot, "events.db"), "normal"));
+  const events = undo.use(
+    openEventLog({ db: eventStore.db, unclean: eventStore.unclean, failed: (error) => logger.error("event not kept or not delivered", { error: errorMessage(error) }) }),
+  );
+  if (store.unclean) logger.info("the last daemon did not end in order: its state is compared with the kernel");
+  for (const migrations of [containerMigrations, imageMigrations, networkMigrations]) migrate(store.db, migrations);
+
+  const findAll = (): ReturnType<typeof findRuntimes> => findRuntimes(config, execRoot, (message, fields) => logger.warn(message, fields));
+  const seccompCache = new SeccompCache(join(dataRoot, "seccomp"));
+  // what does not need one another starts at the same time
+  const monitorStarting = connectMonitor({ execRoot, spawn: () => [...selfCommand(), "monitor", "--exec-root", execRoot], log });
+  monitorStarting.catch(() => {}); // looked at below
+  undo.defer(() => monitorStarting.then((monitor) => monitor.close()).catch(() => {})); // one that never came needs no end
+  const [id, foundRuntimes, drivers, snapshotter, networks] = await Promise.all([
+    engineId(dataRoot),
+    findAll(),
+    Promise.all(Object.entries(logDrivers).map(async ([name, load]) => [name, await load()] as const)),
+    openSnapshotter({ dataRoot }),
+    openNetworks({
+      db: store.db,
+      execRoot,
+      events,
+      config: {
+        bip: config.bip || undefined,
+        fixedCidr: config["fixed-cidr"] || undefined,
+        mtu: config.mtu,
+        defaultAddressPools: config["default-address-pool"].length > 0 ? config["default-address-pool"] : undefined,
+      },
+      log: (text) => logger.warn(text),
+    }),
+    seccompCache.load(),
+  ]);
+  undo.defer(() => networks.shutdown());
+  let runtimes = foundRuntimes;
+  if (runtimes.reason !== "") logger.warn(runtimes.reason);
+  const byDriver = new Map(drivers);
+  logDriver(byDriver, config["log-driver"]).validate(config["log-opt"]);
+
+  const content = new ContentStore({ root: join(dataRoot, "content") });
+  const images = await openImages({ db: store.db, content, snapshotter, events });
+  const volumes = openVolumes({ db: store.db, dataRoot, events, log });
+  const monitor = await monitorStarting;
+  const initPath = findInit(config["init-path"]);
+  const containers = openContainers({
+    db: store.db,
+    images,
+    snapshotter,
+    networks,
+    volumes,
+    monitor,
+    events,
+    runtimes: { get: (name) => runtimes.get(name) },
+    seccompCache,
+    logDriver: async (name) => logDriver(byDriver, name),
+    settings: {
+      dataRoot,
+      execRoot,
+      initPath,
+      hostMemoryBytes,
+      cgroupVersion: host.cgroupVersion,
+      defaults: () => createDefaults({ config, host, runtimes, networks, logDrivers: byDriver, seccompProfile }),
+      log,
+    },
+  });
+  undo.defer(() => containers.close());
+  await containers.restore();
+  const rows = containers.list();
+  await volumes.reconcile({ known: new Set(rows.map((row) => row.id)), running: new Set(rows.filter(({ state }) => isLive(state)).map((row) => row.id)) });
+
+  const system = systemInfo({
+    config: () => config,
+    id,
+    host,
+    runtimes: () => runtimes,
+    storageDriver: snapshotter.name,
+    initPath,
+    startedAtNs,
+    eventListeners: () => events.listeners,
+  });
+  const api: ApiServer = await serveApi({
+    deps: { containers, images, networks, volumes, events, system, snapshotPaths: (containerId) => snapshotter.paths(containerId), peer: { credentials: peerCredentials, gone: peerGone } },
+    listeners: await listeners(config, (message) => logger.warn(message)),
+    log,
+  });
+  undo.defer(() => api.close());
+  const running = undo.move();
+  return {
+    id,
+    addresses: api.addresses,
+    events,
+    async reload(next) {
+      config = next;
+      runtimes = await findAll();
+    },
+    close: () => running.disposeAsync(),
+  };
+}
+
+/** The folders of an engine; nobody but root may list them, containers with mapped users may pass. */
+export function makeRoots(config: Config): void {
+  for (const folder of [config["data-root"], config["exec-root"]]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+}
