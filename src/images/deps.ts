@@ -20,8 +20,11 @@ export interface ImageDeps {
 /** Keeps layers from being removed until disposed. */
 export function hold(deps: Pick<ImageDeps, "held">, chainIds: readonly string[]): Disposable {
   for (const id of chainIds) deps.held.set(id, (deps.held.get(id) ?? 0) + 1);
+  let done = false;
   return {
     [Symbol.dispose]() {
+      if (done) return;
+      done = true;
       for (const id of chainIds) {
         const count = (deps.held.get(id) ?? 1) - 1;
         if (count === 0) deps.held.delete(id);

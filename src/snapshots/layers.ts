@@ -14,6 +14,8 @@ export interface LayerStore {
   tar(chainId: string): Readable;
   /** Removes the layer now, or when the last writable snapshot over it goes. Idempotent. */
   removeLayer(chainId: string): Promise<void>;
+  /** Says that an image needs the layer (again): it outlives the writable snapshots over it. */
+  keepLayer(chainId: string): void;
   /** Chain ids of all committed layers. */
   layers(): readonly string[];
   /** Waits for removals that go on in the background. */
@@ -24,6 +26,8 @@ export interface LayerSize {
   readonly sizeBytes: number;
   readonly tarBytes: number;
   readonly diffId: string;
+  /** The archive cannot be made again: a member replaced another's content. */
+  readonly irregular: boolean;
 }
 
 export interface StagedLayer extends AsyncDisposable {

@@ -65,7 +65,8 @@ class Applier {
     for (let read = this.#reader.next(); read; read = this.#reader.next()) {
       const entry = this.#options.owner ? { ...read, ...this.#options.owner } : read;
       if (++this.#entries > this.#options.limits.maxEntries) throw badArchive(`more than ${this.#options.limits.maxEntries} members`);
-      this.#sizeBytes += entry.sizeBytes;
+      // moby parity: an image's size counts the text of links too
+      this.#sizeBytes += entry.type === "symlink" ? entry.linkName.length : entry.sizeBytes;
       if (this.#sizeBytes > this.#options.limits.maxBytes) throw badArchive(`more than ${this.#options.limits.maxBytes} bytes of files`);
       this.#apply(entry);
     }

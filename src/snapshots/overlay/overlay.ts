@@ -154,7 +154,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   }
 
   tar(chainId: string): Readable {
-    this.#layer(chainId);
+    if (this.#layer(chainId).irregular) throw new EngineError("invalid", `layer ${chainId} came as an archive whose members replace each other: it cannot be written as it was`, { chainId });
     return Readable.from(rebuildTar({ folder: this.#diff(chainId), split: join(this.#folder(chainId), "split") }), { objectMode: false });
   }
 
@@ -174,6 +174,10 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     this.#trash.put(join(this.#root, "l", layer.link));
   }
 
+  keepLayer(chainId: string): void {
+    this.#orphans.delete(chainId);
+  }
+
   layers(): readonly string[] {
     return [...this.#layers.keys()];
   }
@@ -183,13 +187,15 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   }
 
   #commit(folder: string, chainId: string, size: LayerSize): void {
+    this.#orphans.delete(chainId);
     if (this.#layers.has(chainId)) return;
     const link = (this.#nextLink++).toString(36);
-    writeFileSync(join(folder, "meta"), JSON.stringify({ link, sizeBytes: size.sizeBytes, tarBytes: size.tarBytes, diffId: size.diffId }));
+    const layer: Layer = { link, sizeBytes: size.sizeBytes, tarBytes: size.tarBytes, diffId: size.diffId, irregular: size.irregular };
+    writeFileSync(join(folder, "meta"), JSON.stringify(layer));
     fault("snapshot.apply.before-commit");
     this.#link(link, `../layers/${hex(chainId)}/diff`);
     renameSync(folder, this.#folder(chainId));
-    this.#layers.set(chainId, { link, sizeBytes: size.sizeBytes, tarBytes: size.tarBytes, diffId: size.diffId });
+    this.#layers.set(chainId, layer);
     this.#chainOfLink.set(link, chainId);
   }
 
