@@ -5,6 +5,7 @@ import { gatherDevices } from "./devices.ts";
 import { readSpecHost } from "./host.ts";
 import type { NamespacePaths } from "./namespaces.ts";
 import { gatherPropagation } from "./propagation.ts";
+import { refuseUnsafeRootfs } from "./rootfs-guard.ts";
 import { buildSeccomp, buildSpec } from "./spec.ts";
 import { resolveUser } from "./user.ts";
 import { ensureWorkdir } from "./workdir.ts";
@@ -28,6 +29,7 @@ export interface ContainerSpecInput {
 export async function containerSpec(container: Container, input: ContainerSpecInput): Promise<{ spec: OciSpec; seccomp: OciSeccomp | undefined; warnings: string[] }> {
   const { plan, paths } = container;
   const host = readSpecHost();
+  refuseUnsafeRootfs(paths.rootfs);
   const user = resolveUser(paths.rootfs, { user: plan.process.user, groups: plan.process.groups });
   ensureWorkdir(paths.rootfs, plan.process.cwd, 0, 0);
   const [devices, propagation] = await Promise.all([gatherDevices(plan), gatherPropagation(plan, input.dataRoot)]);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { newId } from "../../base/id.ts";
 import type { OciSeccomp } from "./resolve.ts";
 
+const digestBytes = 32; // SHA-256 in front of each kept filter
 const instructionBytes = 8; // struct sock_filter
 const maximumBytes = 4096 * instructionBytes; // BPF_MAXINSNS: the kernel takes no longer filter
 
@@ -26,12 +27,16 @@ export class SeccompCache {
   async load(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     for (const file of await readdir(this.#folder)) {
-      const [, key] = /^([0-9a-f]{64})\.bpf$/.exec(file) ?? [];
       const path = join(this.#folder, file);
-      const bytes = key ? await readFile(path) : undefined;
-      // a half-written or foreign file
-      if (!key || !bytes || !isFilter(bytes.subarray(32)) || !digest(bytes.subarray(32)).equals(bytes.subarray(0, 32))) await rm(path, { recursive: true, force: true });
-      else this.#known.set(key, bytes.toString("base64", 32));
+      const [, key] = /^([0-9a-f]{64})\.bpf$/.exec(file) ?? [];
+      if (!key) {
+        if (file.endsWith(".tmp")) await rm(path, { force: true }); // cut short by a crash
+        continue;
+      }
+      const bytes = await readFile(path);
+      const filter = bytes.subarray(digestBytes);
+      if (isFilter(filter) && digest(filter).equals(bytes.subarray(0, digestBytes))) this.#known.set(key, filter.toString("base64"));
+      else await rm(path, { force: true });
     }
   }
 
