@@ -6,9 +6,18 @@ const commandFault = /executable file .*not found|no such file or directory|perm
 
 /** moby parity (28): the daemon wraps what the runtime says in these words, and clients match on the inner text. */
 export function runtimeError(step: "create" | "start" | "exec" | "other", error: unknown, detail: Record<string, unknown>): EngineError {
-  const text = error instanceof RuntimeFailure ? error.text : errorMessage(error);
+  const text = asRunc(error instanceof RuntimeFailure ? error.text : errorMessage(error));
   const kind: ErrorKind = step !== "other" && commandFault.test(text) ? "invalid" : "internal";
   return new EngineError(kind, wording[step](text), detail, { cause: error });
+}
+
+/** crun's words for a program that cannot be run become runc's, in the case of Go's errors: clients look for those. */
+function asRunc(text: string): string {
+  return text
+    .replace(/executable file `([^`]*)` not found in \$PATH(?:: No such file or directory)?/, (_all, name: string) =>
+      name.includes("/") ? `exec: "${name}": stat ${name}: no such file or directory` : `exec: "${name}": executable file not found in $PATH`,
+    )
+    .replace(/: (No such file or directory|Permission denied|Is a directory|Not a directory|Exec format error|Operation not permitted)/g, (words) => words.toLowerCase());
 }
 
 const wording = {

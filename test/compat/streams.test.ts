@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { client, clientNames } from "../harness/clients.ts";
-import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
+import { eventsOf, importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
 import { openTerminal } from "../harness/terminal.ts";
 import { until } from "../harness/run.ts";
 
@@ -71,7 +71,7 @@ describe.each(clientNames)("%s", (name) => {
     await cli(["run", "-d", "--name", c, "busybox", "sh", "-c", "trap 'echo got it; exit 3' TERM; while :; do echo tick; sleep 0.05; done"]);
     const clients = [1, 2, 3].map(() => Bun.spawn(["sh", "-c", `exec docker attach --no-stdin ${c}`], { stdout: "pipe", env: { ...process.env, DOCKER_HOST: `unix://${daemon.socket}` } }));
     const outputs = clients.map((one) => new Response(one.stdout).text());
-    await until("they are attached", async () => (await daemon.ok("events", "--since", "1", "--until", "0s", "-f", `container=${c}`, "-f", "event=attach", "--format", "x")).split("\n").length >= 3);
+    await until("they are attached", async () => (await eventsOf(daemon, `container=${c}`, "event=attach")).length >= 3);
     await cli(["kill", "-s", "TERM", c]);
     for (const output of outputs) expect(await output).toContain("got it");
     expect(await daemon.ok("inspect", "-f", "{{.State.ExitCode}}", c)).toBe("3");

@@ -113,3 +113,10 @@ export async function importBusybox(daemon: TestDaemon): Promise<void> {
   const made = await daemon.berth(["image", "make-busybox", "busybox:latest"]);
   if (made.status !== 0) throw new Error(`no busybox image: ${made.stderr}${made.stdout}`);
 }
+
+/** Actions of all events so far that a filter passes, oldest first. The CLI cuts times to seconds: the next one is asked for. */
+export async function eventsOf(daemon: TestDaemon, ...filters: string[]): Promise<string[]> {
+  const until = String(Math.floor(Date.now() / 1000) + 1);
+  const text = await daemon.ok("events", "--since", "1", "--until", until, ...filters.flatMap((filter) => ["-f", filter]), "--format", "{{.Action}}");
+  return text.split("\n").filter(Boolean);
+}

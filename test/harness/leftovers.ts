@@ -49,7 +49,8 @@ async function snapshotsOf(daemon: TestDaemon): Promise<string[]> {
 /** Cgroups below /berth whose name is an id that this daemon's log mentions; others belong to other engines. */
 async function cgroupsOf(daemon: TestDaemon): Promise<string[]> {
   const all = new Set((await Promise.all(["pids", "memory", "unified"].map((controller) => list(`/sys/fs/cgroup/${controller}/berth`)))).flat());
-  const events = await daemon.docker(["events", "--since", "1", "--until", "0s", "--format", "{{.Actor.ID}}"]).then(({ stdout }) => stdout);
+  const until = String(Math.floor(Date.now() / 1000) + 1);
+  const events = await daemon.docker(["events", "--since", "1", "--until", until, "-f", "event=create", "--format", "{{.Actor.ID}}"]).then(({ stdout }) => stdout);
   return [...all].filter((name) => /^[0-9a-f]{64}$/.test(name) && events.includes(name)).sort();
 }
 
