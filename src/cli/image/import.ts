@@ -11,7 +11,7 @@ export const imageImport = command({
   path: "image import",
   aliases: ["import"],
   args: "file|URL|- [REPOSITORY[:TAG]]",
-  arity: { min: 1, max: 2 },
+  arity: { min: 1, max: Infinity },
   summary: "Import the contents from a tarball to create a filesystem image",
   complete: "file",
   flags: {

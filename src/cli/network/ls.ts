@@ -27,7 +27,7 @@ export const networkLs = command({
       quiet: flags.quiet,
       columns: columns(!flags["no-trunc"]),
       defaultFormat: "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
-      rawFormat: "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n",
+      rawFormat: flags.quiet ? "network_id: {{.ID}}" : "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n",
       typeName: "*network.networkContext",
       label: ({ Labels }, name) => Labels?.[name] ?? "",
       stdout,

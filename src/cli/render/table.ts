@@ -48,8 +48,8 @@ export function formatList<Row>(rows: readonly Row[], options: ListOptions<Row>)
 }
 
 function choose<Row>({ format, quiet, quietFormat = "{{.ID}}", defaultFormat, rawFormat }: ListOptions<Row>): string {
-  if (quiet === true) return quietFormat;
-  if (format === undefined || format === "" || format === "table") return defaultFormat;
+  // A format of one's own wins over --quiet.
+  if (format === undefined || format === "" || format === "table") return quiet === true ? quietFormat : defaultFormat;
   return format === "raw" && rawFormat !== undefined ? rawFormat : format;
 }
 

@@ -1,6 +1,6 @@
 import { formatValue, sprint, sprintf, sprintln } from "./go-print.ts";
 import { byteLength, byteSlice } from "./go-string.ts";
-import { GoNil, goJson, goLength, isMap, isTrue, mapEntry, mapZero, typeName } from "./go-value.ts";
+import { GoNil, GoStruct, goJson, goLength, isMap, isTrue, mapEntry, mapZero, typeName } from "./go-value.ts";
 
 type Parameter = "any" | "string" | "int" | "strings";
 
@@ -129,6 +129,8 @@ function equals(a: unknown, b: unknown): boolean {
   const kind = basicKind(left);
   if (kind === undefined || basicKind(right) === undefined) {
     if (left instanceof GoNil && right instanceof GoNil) return true;
+    // Pointers in Go: equal when they are the same object.
+    if (left instanceof GoStruct && right instanceof GoStruct) return left.toJSON() === right.toJSON();
     for (const value of [left, right]) if (typeof value === "object" && !(value instanceof GoNil)) throw new CallError(`non-comparable type ${formatValue(value)}: ${typeName(value)}`);
     throw new CallError("incompatible types for comparison");
   }

@@ -35,6 +35,7 @@ export interface BranchNode {
   readonly otherwise: readonly Node[] | undefined;
 }
 export interface ParsedTemplate {
+  readonly name: string;
   readonly source: string;
   readonly main: readonly Node[];
   readonly defined: ReadonlyMap<string, readonly Node[]>;
@@ -48,9 +49,16 @@ export class TemplateError extends Error {
   }
 }
 
-/** Reads a Go text/template. `known` says which functions exist. */
-export function parseTemplate(source: string, known: (name: string) => boolean): ParsedTemplate {
-  return new Parser(source, known).run();
+export interface ParseOptions {
+  /** Of the template, for error texts. */
+  readonly name: string;
+  /** Which functions exist. */
+  readonly known: (name: string) => boolean;
+}
+
+/** Reads a Go text/template. */
+export function parseTemplate(source: string, options: ParseOptions): ParsedTemplate {
+  return new Parser(source, options).run();
 }
 
 type Ending = { readonly kind: "end" } | { readonly kind: "else" };
@@ -61,7 +69,7 @@ const maxDepth = 200;
 
 class Parser {
   private readonly source: string;
-  private readonly known: (name: string) => boolean;
+  private readonly options: ParseOptions;
   private readonly tokens: Token[];
   private readonly defined = new Map<string, readonly Node[]>();
   private next = 0;
@@ -69,9 +77,9 @@ class Parser {
   private ranges = 0;
   private depth = 0;
 
-  constructor(source: string, known: (name: string) => boolean) {
+  constructor(source: string, options: ParseOptions) {
     this.source = source;
-    this.known = known;
+    this.options = options;
     this.tokens = lexTemplate(source);
   }
 
@@ -88,7 +96,7 @@ class Parser {
       if (node.kind === "end" || node.kind === "else") this.fail(`unexpected {{${node.kind}}}`);
       else main.push(node);
     }
-    return { source: this.source, main, defined: this.defined };
+    return { name: this.options.name, source: this.source, main, defined: this.defined };
   }
 
   private peek(): Token {
@@ -118,7 +126,7 @@ class Parser {
   }
 
   private fail(message: string, line = this.tokens[Math.min(Math.max(this.next - 1, 0), this.tokens.length - 1)]?.line ?? 1): never {
-    throw new TemplateError(`template: :${line}: ${message}`);
+    throw new TemplateError(`template: ${this.options.name}:${line}: ${message}`);
   }
 
   private unexpected(token: Token, context: string): never {
@@ -196,8 +204,8 @@ class Parser {
         if (this.ranges === 0) this.fail(`{{${token.text}}} outside {{range}}`);
         return { kind: token.text, at: token.at };
       }
-      if (token.text === "template") return this.invocation(token.at);
-      if (token.text === "block") return this.block(token.at);
+      if (token.text === "template") return this.invocation();
+      if (token.text === "block") return this.block();
       this.unexpected(token, "command");
     }
     const pipe = this.scoped(() => this.pipeline("command", "right"), true);
@@ -227,7 +235,7 @@ class Parser {
       }
       if (after.kind === "keyword") {
         this.take();
-        this.unexpected(after, "else");
+        this.unexpected(after, "input");
       }
       const rest = this.list();
       if (rest.ending.kind !== "end") this.fail(`expected end; found {{${rest.ending.kind}}}`);
@@ -235,8 +243,9 @@ class Parser {
     });
   }
 
-  private invocation(at: number): Node {
+  private invocation(): Node {
     const context = "template clause";
+    const { at } = this.peekNonSpace();
     const name = this.templateName(this.takeNonSpace(), context);
     if (this.peekNonSpace().kind === "right") {
       this.take();
@@ -245,8 +254,9 @@ class Parser {
     return { kind: "template", at, name, pipe: this.pipeline(context, "right") };
   }
 
-  private block(at: number): Node {
+  private block(): Node {
     const context = "block clause";
+    const { at } = this.peekNonSpace();
     const name = this.templateName(this.takeNonSpace(), context);
     const pipe = this.pipeline(context, "right");
     const saved = this.variables;
@@ -345,7 +355,7 @@ class Parser {
     const { at, text } = token;
     switch (token.kind) {
       case "identifier":
-        if (!this.known(text)) this.fail(`function ${quote(text)} not defined`);
+        if (!this.options.known(text)) this.fail(`function ${quote(text)} not defined`);
         return { kind: "function", at, name: text };
       case "dot":
         return { kind: "dot", at };
@@ -380,6 +390,7 @@ class Parser {
     const body = text.replaceAll("_", "").replace(/^[+-]/, "").replace(/^0(?=[0-9]+$)/, "0o");
     const value = body === "" || body === "." ? Number.NaN : Number(body);
     if (Number.isNaN(value)) this.fail(`bad number syntax: ${quote(text)}`);
+    if (/^(?:\d+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+)$/.test(body) && BigInt(body) >= 1n << 64n) this.fail(`integer overflow: ${quote(text)}`);
     return text.startsWith("-") ? -value : value;
   }
 }
@@ -392,7 +403,7 @@ function describe(token: Token): string {
 }
 
 /** The source form of an operand, for `at <...>` in errors. */
-export function operandText(node: Operand | CommandNode): string {
+export function operandText(node: Operand | CommandNode | Extract<Node, { kind: "template" }>): string {
   switch (node.kind) {
     case "field":
       return node.names.map((name) => `.${name}`).join("");
@@ -402,6 +413,8 @@ export function operandText(node: Operand | CommandNode): string {
       return `${node.of.kind === "pipe" ? `(${operandText(node.of)})` : operandText(node.of)}.${node.names.join(".")}`;
     case "function":
       return node.name;
+    case "template":
+      return `{{template ${quote(node.name)}${node.pipe === undefined ? "" : ` ${operandText(node.pipe)}`}}}`;
     case "dot":
       return ".";
     case "nil":

@@ -12,7 +12,7 @@ export interface RunOptions {
 
 /** A break or continue on its way to its range. */
 type Jump = "break" | "continue" | undefined;
-type Located = { readonly at: number } & (Operand | CommandNode);
+type Located = Operand | CommandNode | Extract<Node, { kind: "template" }>;
 type Method = (...args: string[]) => unknown;
 const isMethod = (value: unknown): value is Method => typeof value === "function";
 /** "No last argument": differs from an argument that is undefined. */
@@ -20,7 +20,7 @@ const none = Symbol("none");
 
 /** Writes the template for one value. */
 export function runTemplate(template: ParsedTemplate, data: unknown, options: RunOptions): string {
-  const run = new Run(template, options, "");
+  const run = new Run(template, options, template.name);
   return run.start(template.main, data);
 }
 
@@ -53,7 +53,7 @@ class Run {
     const before = this.template.source.slice(0, node.at);
     const newline = before.lastIndexOf("\n");
     const column = Buffer.byteLength(newline < 0 ? before : before.slice(newline + 1));
-    throw new TemplateError(`template: ${this.name}:${before.split("\n").length}:${column}: executing ${quote(this.name)} at <${operandText(node)}>: ${message}`);
+    throw new TemplateError(`template: ${this.template.name}:${before.split("\n").length}:${column}: executing ${quote(this.name)} at <${operandText(node)}>: ${message}`);
   }
 
   private walk(nodes: readonly Node[], dot: unknown): Jump {
@@ -75,7 +75,7 @@ class Run {
         return undefined;
       }
       case "template":
-        this.call(node.name, node.pipe, dot);
+        this.invoke(node, dot);
         return undefined;
       case "break":
       case "continue":
@@ -140,9 +140,10 @@ class Run {
     } else this.fail(`range can't iterate over ${formatValue(value)}`, pipe);
   }
 
-  private call(name: string, pipe: PipeNode | undefined, dot: unknown): void {
+  private invoke(node: Extract<Node, { kind: "template" }>, dot: unknown): void {
+    const { name, pipe } = node;
     const nodes = this.template.defined.get(name);
-    if (nodes === undefined) this.fail(`template ${quote(name)} not defined`, pipe ?? this.where);
+    if (nodes === undefined) this.fail(`template ${quote(name)} not defined`, node);
     if (this.depth >= maxDepth) this.fail(`exceeded maximum template depth (${maxDepth})`);
     const value = pipe === undefined ? undefined : this.pipe(pipe, dot);
     this.out.push(new Run(this.template, this.options, name, this.depth + 1).start(nodes, value));
@@ -173,7 +174,7 @@ class Run {
     if (first.kind === "field") return this.fields(dot, first, first.names, { args, last, dot });
     if (first.kind === "chain") return this.fields(this.chainBase(first, dot), first, first.names, { args, last, dot });
     if (first.kind === "variable") return this.variable(first, { args, last, dot });
-    if (first.kind === "function") return this.function(first, args, last, dot);
+    if (first.kind === "function") return this.function(first, command, { args, last, dot });
     this.where = first;
     if (args.length > 0 || last !== none) this.fail(`can't give argument to non-function ${operandText(first)}`);
     if (first.kind === "nil") this.fail("nil is not a command");
@@ -197,7 +198,7 @@ class Run {
       case "chain":
         return this.fields(this.chainBase(node, dot), node, node.names, call);
       case "function":
-        return this.function(node, [], none, dot);
+        return this.function(node, node, call);
       case "pipe":
         return this.pipe(node, dot);
     }
@@ -265,9 +266,10 @@ class Run {
     return value(...args.map(String));
   }
 
-  private function(node: Extract<Operand, { kind: "function" }>, args: readonly Operand[], last: unknown, dot: unknown): unknown {
+  private function(node: Extract<Operand, { kind: "function" }>, whole: Located, call: Call): unknown {
     this.where = node;
     const { name } = node;
+    const { args, last, dot } = call;
     const declared = Object.hasOwn(this.options.functions, name) ? this.options.functions[name] : undefined;
     if (declared === undefined) this.fail(`${quote(name)} is not a defined function`);
     const given = args.length + (last === none ? 0 : 1);
@@ -282,7 +284,7 @@ class Run {
     try {
       return declared.call(values);
     } catch (error) {
-      if (error instanceof CallError) this.fail(`error calling ${name}: ${error.message}`, node);
+      if (error instanceof CallError) this.fail(`error calling ${name}: ${error.message}`, whole);
       throw error;
     }
   }
@@ -314,7 +316,9 @@ class Run {
     }
     if (type === "strings" && value instanceof GoNil && value.kind === "slice") return [];
     const fits = type === "string" ? typeof value === "string" : type === "int" ? Number.isInteger(value) : Array.isArray(value) && value.every((item) => typeof item === "string");
-    if (!fits) this.fail(`wrong type for value; expected ${goType(type)}; got ${typeName(value)}`);
+    // docker reads the JSON of its second attempt with numbers as text.
+    const found = typeof value === "number" && this.options.missingKey === "error" ? "json.Number" : typeName(value);
+    if (!fits) this.fail(`wrong type for value; expected ${goType(type)}; got ${found}`);
     return value;
   }
 }

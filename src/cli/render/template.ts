@@ -13,8 +13,8 @@ export interface TemplateOptions {
 /** A compiled template. Throws TemplateError with Go's text, without docker's "template parsing error: " before it. */
 export type Template = (value: unknown, options?: TemplateOptions) => string;
 
-/** Compiles a Go text/template with docker's functions. Throws TemplateError where Go would not parse it. */
-export function compileTemplate(source: string): Template {
-  const parsed = parseTemplate(source, (name) => Object.hasOwn(templateFunctions, name));
+/** Compiles a Go text/template with docker's functions; the name stands in errors. Throws TemplateError where Go would not parse it. */
+export function compileTemplate(source: string, name = ""): Template {
+  const parsed = parseTemplate(source, { name, known: (word) => Object.hasOwn(templateFunctions, word) });
   return (value, { missingKey = "default", functions = templateFunctions } = {}) => runTemplate(parsed, value, { missingKey, functions });
 }

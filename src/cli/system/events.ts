@@ -32,8 +32,8 @@ export const events = command({
       { signal },
     );
     for await (const line of readLines(body)) {
-      // The JSON goes out as it came: a parsed timeNano has lost its last digits.
-      if (flags.format === "json") stdout.write(`${line.trim()}\n`);
+      // The JSON goes out as it came, since a parsed timeNano has lost its last digits; only `<`, `>` and `&` are shown plain.
+      if (flags.format === "json") stdout.write(`${line.trim().replace(/\\\\|\\u00(3c|3e|26)/g, (escape, code: string | undefined) => (code === undefined ? escape : String.fromCharCode(Number.parseInt(code, 16))))}\n`);
       else stdout.write(template === undefined ? eventLine(readEvent(line)) : `${expand(template, readEvent(line))}\n`);
     }
   },

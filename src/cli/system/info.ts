@@ -4,7 +4,7 @@ import { ExitError } from "../exit-error.ts";
 import { failureText } from "../failure.ts";
 import { objectFormat } from "../render/format-flag.ts";
 import { goJson } from "../render/go-value.ts";
-import { compileTemplate, TemplateError } from "../render/template.ts";
+import { expandObject } from "../render/object-format.ts";
 import { clientVersion } from "./client-version.ts";
 import { contextName } from "./context-name.ts";
 import { infoLines } from "./info-lines.ts";
@@ -29,9 +29,9 @@ export const info = command({
     }
     if (formatted) {
       // Known fields that are absent are there for templates, unknown ones are errors.
-      const fields = { ...Object.fromEntries(optional.map((name) => [name, ""])), ...server, ClientInfo };
+      const fields = { ...Object.fromEntries(optional.map((name) => [name, ""])), ...server, HTTPProxy: server?.HttpProxy ?? "", HTTPSProxy: server?.HttpsProxy ?? "", CPUCfsPeriod: server?.CpuCfsPeriod, CPUCfsQuota: server?.CpuCfsQuota, ClientInfo };
       const json = { ...server, ...(failure === undefined ? {} : { ServerErrors: [failureText(failure, engine.host)] }), ClientInfo };
-      stdout.write(`${flags.format === "json" ? goJson(json) : expand(flags.format ?? "", openStruct("system.dockerInfo", fields, json))}\n`);
+      stdout.write(`${flags.format === "json" ? goJson(json) : expandObject(flags.format ?? "", openStruct("system.dockerInfo", fields, json))}\n`);
       if (failure !== undefined) throw new ExitError(1, failureText(failure, engine.host));
       return;
     }
@@ -43,12 +43,3 @@ export const info = command({
 });
 
 const optional = ["HttpProxy", "HttpsProxy", "NoProxy", "ProductLicense", "Isolation", "CDISpecDirs", "FirewallBackend", "DefaultAddressPools", "Containerd", "GenericResources", "Warnings", "ServerErrors"];
-
-function expand(format: string, value: unknown): string {
-  try {
-    return compileTemplate(format)(value);
-  } catch (error) {
-    if (error instanceof TemplateError) throw new ExitError(64, /^template: :\d+: /.test(error.message) ? `template parsing error: ${error.message}` : error.message);
-    throw error;
-  }
-}

@@ -20,7 +20,7 @@ export const systemPrune = command({
   },
   async run({ flags, engine, stdin, stdout }) {
     const { all, volumes, filter } = flags;
-    if (volumes && filter.some((text) => text.startsWith("until="))) throw new ExitError(1, 'the "until" filter is not supported with "--volumes"');
+    if (volumes && filter.some((text) => text.startsWith("until="))) throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
     if (!flags.force && !(await confirm(warning({ all, volumes, filter }), { stdin, stdout }))) return;
     let total = 0;
     for (const step of steps({ all, volumes, filter })) {

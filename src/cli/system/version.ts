@@ -4,9 +4,9 @@ import { command } from "../command.ts";
 import { ExitError } from "../exit-error.ts";
 import { failureText } from "../failure.ts";
 import { objectFormat } from "../render/format-flag.ts";
-import { goJson, type GoMap } from "../render/go-value.ts";
+import { goJson, type GoMap, GoNil, type GoStruct } from "../render/go-value.ts";
+import { expandObject } from "../render/object-format.ts";
 import { alignTabs } from "../render/tabwriter.ts";
-import { compileTemplate, TemplateError } from "../render/template.ts";
 import { ansiTime } from "../render/units.ts";
 import { type ClientVersion, clientVersion } from "./client-version.ts";
 import { contextName } from "./context-name.ts";
@@ -22,28 +22,32 @@ export const version = command({
     let server: SystemVersion | undefined;
     let failure: unknown;
     try {
-      server = await engine.call("SystemVersion", {});
+      server = withBuildTimes(await engine.call("SystemVersion", {}));
     } catch (error) {
       failure = error;
     }
     const client = clientVersion(contextName(env, configDir), env, server?.ApiVersion ?? undefined);
     if (flags.format === undefined || flags.format === "") stdout.write(layout(client, server));
     else if (flags.format === "json") stdout.write(`${goJson({ Client: client, Server: server ?? null })}\n`);
-    else stdout.write(`${expand(flags.format, client, server)}\n`);
+    else stdout.write(`${expandObject(flags.format, typed(client, server), "version")}\n`);
     // The client's half is shown all the same, as docker does.
     if (failure !== undefined) throw failure instanceof ApiError ? failure : new ExitError(1, failureText(failure, engine.host));
   },
 });
 
-function expand(format: string, client: ClientVersion, server: SystemVersion | undefined): string {
-  try {
-    return compileTemplate(format)(
-      openStruct("system.versionInfo", { Client: openStruct("system.clientVersion", { ...client, APIVersion: client.ApiVersion }), Server: server === undefined ? null : openStruct("*types.Version", { ...server, APIVersion: server.ApiVersion }) }),
-    );
-  } catch (error) {
-    if (error instanceof TemplateError) throw new ExitError(64, error.message.startsWith("template: :1: ") ? `template parsing error: ${error.message}` : error.message);
-    throw error;
-  }
+/** What templates see; docker's Go names, and the wire's beside them. */
+function typed(client: ClientVersion, server: SystemVersion | undefined): GoStruct {
+  const serverStruct = server === undefined ? new GoNil("*types.Version") : openStruct("*types.Version", { ...server, APIVersion: server.ApiVersion }, server);
+  return openStruct("system.versionInfo", { Client: openStruct("system.clientVersion", { ...client, APIVersion: client.ApiVersion }, client), Server: serverStruct });
+}
+
+/** docker shows the build times of the components in C's form. */
+function withBuildTimes(server: SystemVersion): SystemVersion {
+  const components = (server.Components ?? []).map((component) => {
+    const time = component.Details?.["BuildTime"];
+    return typeof time === "string" ? { ...component, Details: { ...component.Details, BuildTime: ansiTime(time) } } : component;
+  });
+  return { ...server, Components: components };
 }
 
 function layout(client: ClientVersion, server: SystemVersion | undefined): string {
@@ -71,7 +75,7 @@ function component({ Name, Version, Details }: NonNullable<SystemVersion["Compon
           `API version:\t${text("ApiVersion")} (minimum version ${text("MinAPIVersion")})`,
           `Go version:\t${text("GoVersion")}`,
           `Git commit:\t${text("GitCommit")}`,
-          `Built:\t${ansiTime(text("BuildTime"))}`,
+          `Built:\t${text("BuildTime")}`,
           `OS/Arch:\t${text("Os")}/${text("Arch")}`,
           `Experimental:\t${text("Experimental")}`,
         ]
