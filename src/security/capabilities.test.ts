@@ -1,8 +1,15 @@
 import { expect, test } from "bun:test";
-import { availableCapabilities, capabilitiesOfMask, capabilityNumber, defaultCapabilities, resolveCapabilities } from "./capabilities.ts";
+import {
+  availableCapabilities,
+  capabilitiesOfMask,
+  capabilityNumber,
+  defaultCapabilities,
+  resolveCapabilities,
+} from "./capabilities.ts";
 
 const all = capabilitiesOfMask("1ffffffffff");
-const resolve = (add: string[], drop: string[], privileged = false) => resolveCapabilities({ add, drop, privileged }, all);
+const resolve = (add: string[], drop: string[], privileged = false) =>
+  resolveCapabilities({ add, drop, privileged }, all);
 
 test("the default set is the mask Docker's containers show", () => {
   const mask = defaultCapabilities.reduce((sum, name) => sum | (1n << BigInt(capabilityNumber(name) ?? 99)), 0n);
@@ -17,7 +24,10 @@ test("capabilitiesOfMask() names all 41 bits of Linux 6.18", () => {
 
 test("resolveCapabilities() adds and drops by any spelling", () => {
   expect(resolve([], [])).toEqual([...defaultCapabilities]);
-  expect(resolve(["net_admin"], ["CAP_MKNOD", "kill"])).toEqual([...defaultCapabilities.filter((name) => name !== "CAP_MKNOD" && name !== "CAP_KILL"), "CAP_NET_ADMIN"]);
+  expect(resolve(["net_admin"], ["CAP_MKNOD", "kill"])).toEqual([
+    ...defaultCapabilities.filter((name) => name !== "CAP_MKNOD" && name !== "CAP_KILL"),
+    "CAP_NET_ADMIN",
+  ]);
   expect(resolve(["CHOWN", "cap_chown"], [])).toEqual([...defaultCapabilities]);
 });
 

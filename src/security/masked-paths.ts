@@ -18,7 +18,13 @@ const masked = [
 ];
 
 /** Paths a container cannot write to, unless privileged. */
-export const defaultReadonlyPaths: readonly string[] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+export const defaultReadonlyPaths: readonly string[] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+];
 
 let onThisHost: readonly string[] | undefined;
 
@@ -26,7 +32,10 @@ let onThisHost: readonly string[] | undefined;
 export function defaultMaskedPaths(): readonly string[] {
   onThisHost ??= [
     ...masked,
-    ...Array.from({ length: availableParallelism() }, (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`).filter((path) => existsSync(path)),
+    ...Array.from(
+      { length: availableParallelism() },
+      (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,
+    ).filter((path) => existsSync(path)),
   ];
   return onThisHost;
 }

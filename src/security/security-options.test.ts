@@ -8,7 +8,9 @@ test("parseSecurityOptions() reads no-new-privileges in all spellings", () => {
   expect(parse("no-new-privileges").noNewPrivileges).toBe(true);
   expect(parse("no-new-privileges:true").noNewPrivileges).toBe(true);
   expect(parse("no-new-privileges=0").noNewPrivileges).toBe(false);
-  expect(parseSecurityOptions(["no-new-privileges=false"], bare, { noNewPrivileges: true }).noNewPrivileges).toBe(false);
+  expect(parseSecurityOptions(["no-new-privileges=false"], bare, { noNewPrivileges: true }).noNewPrivileges).toBe(
+    false,
+  );
   expect(() => parse("no-new-privileges=maybe")).toThrow('invalid --security-opt 2: "no-new-privileges=maybe"');
 });
 
@@ -20,12 +22,19 @@ test("parseSecurityOptions() reads a seccomp profile and refuses a broken one", 
 });
 
 test("parseSecurityOptions() refuses a custom profile where the kernel has no seccomp", () => {
-  const read = () => parseSecurityOptions(['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}'], { ...bare, seccomp: false }, { noNewPrivileges: false });
+  const read = () =>
+    parseSecurityOptions(
+      ['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}'],
+      { ...bare, seccomp: false },
+      { noNewPrivileges: false },
+    );
   expect(read).toThrow("seccomp is not enabled in your kernel, cannot run a custom seccomp profile");
 });
 
 test("parseSecurityOptions() warns of labels and profiles that this host cannot apply", () => {
-  expect(parse("apparmor=docker-default").warnings).toEqual(["AppArmor is not available on this host: apparmor=docker-default has no effect."]);
+  expect(parse("apparmor=docker-default").warnings).toEqual([
+    "AppArmor is not available on this host: apparmor=docker-default has no effect.",
+  ]);
   expect(parse("label=type:svirt_t").warnings).toHaveLength(1);
   expect(parse("label=disable", "apparmor=unconfined", "disable").warnings).toEqual([]);
 });

@@ -24,8 +24,18 @@ export interface SecurityHost {
  * itself, not a file: the client has read it. What this host cannot do gives a warning, unless it asks for less
  * protection anyway. Throws Docker's texts.
  */
-export function parseSecurityOptions(rows: readonly string[], host: SecurityHost, defaults: { noNewPrivileges: boolean }): SecurityOptions {
-  const options = { ...defaults, seccomp: "", writableCgroups: null as boolean | null, systemPathsUnconfined: false, apparmorProfile: "" };
+export function parseSecurityOptions(
+  rows: readonly string[],
+  host: SecurityHost,
+  defaults: { noNewPrivileges: boolean },
+): SecurityOptions {
+  const options = {
+    ...defaults,
+    seccomp: "",
+    writableCgroups: null as boolean | null,
+    systemPathsUnconfined: false,
+    apparmorProfile: "",
+  };
   const warnings: string[] = [];
   for (const row of rows) {
     const [key, value] = split(row);
@@ -50,7 +60,8 @@ export function parseSecurityOptions(rows: readonly string[], host: SecurityHost
       case "disable":
         break;
       case "label":
-        if (!host.selinux && value !== "disable") warnings.push(`SELinux is not available on this host: ${row} has no effect.`);
+        if (!host.selinux && value !== "disable")
+          warnings.push(`SELinux is not available on this host: ${row} has no effect.`);
         break;
       default:
         refuse(2, row);
@@ -69,7 +80,8 @@ function split(row: string): [key: string, value?: string] {
 
 function checkedSeccomp(value: string, host: SecurityHost): string {
   if (value === "" || value === "unconfined") return value;
-  if (!host.seccomp && value !== "builtin") throw new EngineError("invalid", "seccomp is not enabled in your kernel, cannot run a custom seccomp profile");
+  if (!host.seccomp && value !== "builtin")
+    throw new EngineError("invalid", "seccomp is not enabled in your kernel, cannot run a custom seccomp profile");
   if (value !== "builtin") parseProfile(value);
   return value;
 }

@@ -14,7 +14,8 @@ export function checkHealthcheck(check: HealthConfig | null | undefined): void {
   if (!check) return;
   for (const field of ["Interval", "Timeout", "StartPeriod", "StartInterval"] as const) {
     const value = check[field] ?? 0;
-    if (value !== 0 && value < millisecond) throw new EngineError("invalid", `${field} in Healthcheck cannot be less than 1ms`, { field });
+    if (value !== 0 && value < millisecond)
+      throw new EngineError("invalid", `${field} in Healthcheck cannot be less than 1ms`, { field });
   }
   if ((check.Retries ?? 0) < 0) throw new EngineError("invalid", "Retries in Healthcheck cannot be negative");
 }
@@ -48,5 +49,8 @@ function probe(test: readonly string[], shell: readonly string[]): readonly stri
 function parseOnFailure(text: string): HealthPlan["onFailure"] {
   const action = onFailureActions.find((known) => known === text);
   if (action) return action;
-  throw new EngineError("invalid", `invalid health on-failure action "${text}"; use one of ${onFailureActions.join(", ")}`);
+  throw new EngineError(
+    "invalid",
+    `invalid health on-failure action "${text}"; use one of ${onFailureActions.join(", ")}`,
+  );
 }

@@ -15,7 +15,10 @@ export function settleHostConfig(host: HostConfig, networkMode: string, context:
     LogConfig: settleLog(host, context),
     NetworkMode: pinContainer(networkMode, context.containers),
     PortBindings: host.PortBindings ?? {},
-    RestartPolicy: { Name: host.RestartPolicy?.Name || "no", MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0 },
+    RestartPolicy: {
+      Name: host.RestartPolicy?.Name || "no",
+      MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,
+    },
     AutoRemove: host.AutoRemove === true,
     VolumeDriver: host.VolumeDriver ?? "",
     VolumesFrom: host.VolumesFrom ?? null,
@@ -23,7 +26,8 @@ export function settleHostConfig(host: HostConfig, networkMode: string, context:
     ...(host.Annotations ? { Annotations: host.Annotations } : {}),
     CapAdd: host.CapAdd ?? null,
     CapDrop: host.CapDrop ?? null,
-    CgroupnsMode: host.CgroupnsMode || (privileged && defaults.host.cgroupVersion === 1 ? "host" : defaults.cgroupnsMode),
+    CgroupnsMode:
+      host.CgroupnsMode || (privileged && defaults.host.cgroupVersion === 1 ? "host" : defaults.cgroupnsMode),
     Dns: host.Dns ?? null,
     DnsOptions: host.DnsOptions ?? null,
     DnsSearch: host.DnsSearch ?? null,

@@ -25,7 +25,10 @@ export function mergeImage(config: ContainerConfig, image: OciRunConfig): Contai
   return merged;
 }
 
-function mergeMaps(image: Record<string, object> | null | undefined, config: Record<string, object> | null | undefined): Record<string, Record<string, unknown>> | null {
+function mergeMaps(
+  image: Record<string, object> | null | undefined,
+  config: Record<string, object> | null | undefined,
+): Record<string, Record<string, unknown>> | null {
   const keys = [...Object.keys(image ?? {}), ...Object.keys(config ?? {})];
   return keys.length === 0 ? null : Object.fromEntries(keys.map((key) => [key, {}]));
 }
@@ -38,7 +41,10 @@ function mergeEnv(own: readonly string[], image: readonly string[]): string[] {
 
 export const envName = (row: string): string => row.split("=", 1)[0] ?? "";
 
-function mergeHealthcheck(own: ContainerConfig["Healthcheck"], image: OciRunConfig["Healthcheck"]): ContainerConfig["Healthcheck"] {
+function mergeHealthcheck(
+  own: ContainerConfig["Healthcheck"],
+  image: OciRunConfig["Healthcheck"],
+): ContainerConfig["Healthcheck"] {
   if (!own || !image) return own ?? image ?? undefined;
   return {
     Test: own.Test?.length ? own.Test : (image.Test ?? null),

@@ -33,7 +33,8 @@ export function checkModes(host: HostConfig): void {
   if (pid !== "" && pid !== "host" && !containerOf(pid)) bad("PID mode", pid);
   if (!["", "host"].includes(host.UTSMode ?? "")) bad("UTS mode", host.UTSMode);
   if (!["", "host"].includes(host.UsernsMode ?? "")) bad("user namespace mode", host.UsernsMode);
-  if (host.CgroupnsMode && !["private", "host"].includes(host.CgroupnsMode)) bad("cgroup namespace mode", host.CgroupnsMode);
+  if (host.CgroupnsMode && !["private", "host"].includes(host.CgroupnsMode))
+    bad("cgroup namespace mode", host.CgroupnsMode);
   if (host.Cgroup) bad("cgroup mode", host.Cgroup);
 }
 
@@ -44,7 +45,10 @@ export function planNamespaces(host: HostConfig, context: CreateContext): Namesp
   const ipcContainer = containerOf(ipc);
   return {
     pid: pidContainer === undefined ? (host.PidMode === "host" ? "host" : "private") : { container: pidContainer },
-    ipc: ipcContainer === undefined ? (["shareable", "host", "none"] as const).find((mode) => mode === ipc) ?? "private" : { container: ipcContainer },
+    ipc:
+      ipcContainer === undefined
+        ? ((["shareable", "host", "none"] as const).find((mode) => mode === ipc) ?? "private")
+        : { container: ipcContainer },
     uts: host.UTSMode === "host" ? "host" : "private",
     cgroup: host.CgroupnsMode === "private" && context.defaults.host.cgroupNamespaces ? "private" : "host",
     user: host.UsernsMode === "host" ? "host" : "default",

@@ -3,7 +3,6 @@ import { EngineError } from "../../base/errors.ts";
 import type { Attachment } from "../../networks/network.ts";
 import type { ContainerConfig, EndpointSettings, HostConfig } from "../../spec/engine/types.gen.ts";
 import type { ContainerPlan } from "../plan.ts";
-import type { CreateContext } from "./defaults.ts";
 import { containerOf } from "./namespaces.ts";
 import { planPorts } from "./ports.ts";
 
@@ -11,7 +10,8 @@ type Endpoints = Readonly<Record<string, EndpointSettings>>;
 
 const predefined = new Set(["bridge", "host", "none", "default"]);
 /** A network of the user's own making, as far as its name tells. */
-export const isUserDefined = (mode: string): boolean => mode !== "" && !predefined.has(mode) && containerOf(mode) === undefined;
+export const isUserDefined = (mode: string): boolean =>
+  mode !== "" && !predefined.has(mode) && containerOf(mode) === undefined;
 
 /** Throws Docker's texts for options that cannot go with the network mode. Reads the request before any default. */
 export function checkNetworkMode(config: ContainerConfig, host: HostConfig): void {
@@ -22,23 +22,34 @@ export function checkNetworkMode(config: ContainerConfig, host: HostConfig): voi
   if (mode === "container" || mode.startsWith("container:")) {
     if (!containerOf(mode)) conflict("invalid network mode: invalid container format container:<name|id>");
     if (config.Hostname) conflict("conflicting options: hostname and the network mode");
-    if (host.Links?.length) conflict("conflicting options: container type network can't be used with links. This would result in undefined behavior");
+    if (host.Links?.length)
+      conflict(
+        "conflicting options: container type network can't be used with links. This would result in undefined behavior",
+      );
     if (host.Dns?.length) conflict("conflicting options: dns and the network mode");
     if (host.ExtraHosts?.length) conflict("conflicting options: custom host-to-IP mapping and the network mode");
-    if (host.PublishAllPorts || Object.keys(host.PortBindings ?? {}).length > 0) conflict("conflicting options: port publishing and the container type network mode");
-    if (Object.keys(config.ExposedPorts ?? {}).length > 0) conflict("conflicting options: port exposing and the container type network mode");
+    if (host.PublishAllPorts || Object.keys(host.PortBindings ?? {}).length > 0)
+      conflict("conflicting options: port publishing and the container type network mode");
+    if (Object.keys(config.ExposedPorts ?? {}).length > 0)
+      conflict("conflicting options: port exposing and the container type network mode");
   }
   if (host.UTSMode === "host" && config.Hostname) conflict("conflicting options: hostname and the UTS mode");
-  if (mode === "host" && host.Links?.length) conflict("conflicting options: host type networking can't be used with links. This would result in undefined behavior");
+  if (mode === "host" && host.Links?.length)
+    conflict(
+      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+    );
 }
 
 /** Throws Docker's texts for bad endpoint settings; all networks' troubles in one message. */
 export function checkEndpoints(endpoints: Endpoints): void {
   const troubles = Object.entries(endpoints).flatMap(([name, endpoint]) => {
     if (!endpoint) return [`invalid config for network ${name}: EndpointsConfig is nil`];
-    if (endpoint.MacAddress && !isMac(endpoint.MacAddress)) return [`invalid config for network ${name}: invalid MAC address ${endpoint.MacAddress}`];
+    if (endpoint.MacAddress && !isMac(endpoint.MacAddress))
+      return [`invalid config for network ${name}: invalid MAC address ${endpoint.MacAddress}`];
     const found = endpointTroubles(name, endpoint);
-    return found.length === 0 ? [] : [`invalid config for network ${name}: invalid endpoint settings:\n${listed(found)}`];
+    return found.length === 0
+      ? []
+      : [`invalid config for network ${name}: invalid endpoint settings:\n${listed(found)}`];
   });
   if (troubles.length > 0) throw new EngineError("invalid", listed(troubles));
 }
@@ -47,8 +58,10 @@ function endpointTroubles(name: string, endpoint: EndpointSettings): string[] {
   const { IPv4Address, IPv6Address, LinkLocalIPs } = endpoint.IPAMConfig ?? {};
   const troubles: string[] = [];
   if (!isUserDefined(name)) {
-    if (IPv4Address || IPv6Address) troubles.push("user-specified IP address is supported on user-defined networks only");
-    if (endpoint.Aliases?.length) troubles.push("network-scoped alias is supported only for containers in user defined networks");
+    if (IPv4Address || IPv6Address)
+      troubles.push("user-specified IP address is supported on user-defined networks only");
+    if (endpoint.Aliases?.length)
+      troubles.push("network-scoped alias is supported only for containers in user defined networks");
   }
   if (IPv4Address && isIP(IPv4Address) !== 4) troubles.push(`invalid IPv4 address: ${IPv4Address}`);
   if (IPv6Address && isIP(IPv6Address) !== 6) troubles.push(`invalid IPv6 address: ${IPv6Address}`);
@@ -59,7 +72,8 @@ function endpointTroubles(name: string, endpoint: EndpointSettings): string[] {
 }
 
 /** One trouble stands alone, several are a list (moby's multierror). */
-const listed = (troubles: readonly string[]): string => (troubles.length === 1 ? (troubles[0] ?? "") : troubles.map((text) => `* ${text}`).join("\n"));
+const listed = (troubles: readonly string[]): string =>
+  troubles.length === 1 ? (troubles[0] ?? "") : troubles.map((text) => `* ${text}`).join("\n");
 
 const isMac = (text: string): boolean => /^[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}$/i.test(text);
 
@@ -72,7 +86,12 @@ export function settleNetworkMode(host: HostConfig, endpoints: Endpoints): { mod
 }
 
 /** The network part of a plan; the mode is settled and pinned. */
-export function planNetwork(config: ContainerConfig, host: HostConfig, endpoints: Endpoints, sysctls: Readonly<Record<string, string>>, context: CreateContext): ContainerPlan["network"] {
+export function planNetwork(
+  config: ContainerConfig,
+  host: HostConfig,
+  endpoints: Endpoints,
+  sysctls: Readonly<Record<string, string>>,
+): ContainerPlan["network"] {
   const mode = host.NetworkMode ?? "bridge";
   const shared = containerOf(mode);
   const netSysctls = Object.fromEntries(Object.entries(sysctls).filter(([name]) => name.startsWith("net.")));
@@ -82,22 +101,33 @@ export function planNetwork(config: ContainerConfig, host: HostConfig, endpoints
   const names = Object.keys(endpoints);
   if (mode === "host" || mode === "none") {
     if (names.some((name) => name !== mode)) {
-      const text = mode === "host"
-        ? "container sharing network namespace with another container or host cannot be connected to any other network"
-        : "container cannot be connected to multiple networks with one of the networks in private (none) mode";
+      const text =
+        mode === "host"
+          ? "container sharing network namespace with another container or host cannot be connected to any other network"
+          : "container cannot be connected to multiple networks with one of the networks in private (none) mode";
       throw new EngineError("invalid", text, { networks: names });
     }
     return { ...none, mode, sysctls: mode === "none" ? netSysctls : {} };
   }
   for (const name of names) {
-    if (name === "host") throw new EngineError("invalid", "cannot connect container to host network - container must be created in host network mode");
-    if (name === "none") throw new EngineError("invalid", "container cannot be connected to multiple networks with one of the networks in private (none) mode");
+    if (name === "host")
+      throw new EngineError(
+        "invalid",
+        "cannot connect container to host network - container must be created in host network mode",
+      );
+    if (name === "none")
+      throw new EngineError(
+        "invalid",
+        "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+      );
   }
   const rows = names.length === 0 ? [[mode, {}] as const] : Object.entries(endpoints);
   return {
     mode: rows.every(([name]) => name === "bridge") ? "bridge" : "networks",
     // the network of the mode comes first: it is eth0 (moby parity)
-    attachments: rows.map(([name, endpoint]) => attachment(name, endpoint)).sort((a, b) => Number(b.network === mode) - Number(a.network === mode)),
+    attachments: rows
+      .map(([name, endpoint]) => attachment(name, endpoint))
+      .sort((a, b) => Number(b.network === mode) - Number(a.network === mode)),
     ports: planPorts(config, host),
     sysctls: netSysctls,
   };

@@ -9,19 +9,55 @@ test("a bare request gets Docker's defaults", () => {
   expect(plan.process).toEqual({
     args: ["sh"],
     env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=0123456789ab"],
-    cwd: "/", user: "", groups: [], tty: false, openStdin: false, stdinOnce: false, consoleSize: null, stopSignal: 15,
-    stopTimeoutSeconds: 10, init: false, oomScoreAdjust: 0, rlimits: [],
+    cwd: "/",
+    user: "",
+    groups: [],
+    tty: false,
+    openStdin: false,
+    stdinOnce: false,
+    consoleSize: null,
+    stopSignal: 15,
+    stopTimeoutSeconds: 10,
+    init: false,
+    oomScoreAdjust: 0,
+    rlimits: [],
   });
-  expect(plan.network).toEqual({ mode: "bridge", attachments: [{ network: "bridge", aliases: [], driverOptions: {} }], ports: [], sysctls: {} });
+  expect(plan.network).toEqual({
+    mode: "bridge",
+    attachments: [{ network: "bridge", aliases: [], driverOptions: {} }],
+    ports: [],
+    sysctls: {},
+  });
   expect(plan.namespaces).toEqual({ pid: "private", ipc: "private", uts: "private", cgroup: "host", user: "default" });
   expect(plan.security.seccomp).toEqual({ kind: "default" });
   expect(plan.restart).toEqual({ policy: "no", maximumRetries: 0 });
-  expect(request.hostConfig).toMatchObject({ NetworkMode: "bridge", IpcMode: "private", CgroupnsMode: "host", ShmSize: 67108864, Runtime: "crun", RestartPolicy: { Name: "no", MaximumRetryCount: 0 }, CapAdd: null, Binds: null });
-  expect(request.config).toMatchObject({ Hostname: "0123456789ab", Cmd: ["sh"], Entrypoint: null, Volumes: null, Labels: {} });
+  expect(request.hostConfig).toMatchObject({
+    NetworkMode: "bridge",
+    IpcMode: "private",
+    CgroupnsMode: "host",
+    ShmSize: 67108864,
+    Runtime: "crun",
+    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+    CapAdd: null,
+    Binds: null,
+  });
+  expect(request.config).toMatchObject({
+    Hostname: "0123456789ab",
+    Cmd: ["sh"],
+    Entrypoint: null,
+    Volumes: null,
+    Labels: {},
+  });
 });
 
 test("inspect's shape has every field of Docker's sample, and no other", () => {
-  const { request } = normalized({ Cmd: ["sh"], Env: ["FOO=bar"], ExposedPorts: { "80/tcp": {} }, Healthcheck: { Test: ["CMD", "true"] }, HostConfig: { Memory: 67108864, Mounts: [{ Type: "tmpfs", Target: "/scratch" }] } });
+  const { request } = normalized({
+    Cmd: ["sh"],
+    Env: ["FOO=bar"],
+    ExposedPorts: { "80/tcp": {} },
+    Healthcheck: { Test: ["CMD", "true"] },
+    HostConfig: { Memory: 67108864, Mounts: [{ Type: "tmpfs", Target: "/scratch" }] },
+  });
   // keys of reference/samples/v1.51/container-inspect.running.json
   const host =
     "AutoRemove Binds BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeight BlkioWeightDevice CapAdd CapDrop Cgroup CgroupParent CgroupnsMode ConsoleSize ContainerIDFile CpuCount CpuPercent CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpuShares CpusetCpus CpusetMems DeviceCgroupRules DeviceRequests Devices Dns DnsOptions DnsSearch ExtraHosts GroupAdd IOMaximumBandwidth IOMaximumIOps IpcMode Isolation Links LogConfig MaskedPaths Memory MemoryReservation MemorySwap MemorySwappiness Mounts NanoCpus NetworkMode OomKillDisable OomScoreAdj PidMode PidsLimit PortBindings Privileged PublishAllPorts ReadonlyPaths ReadonlyRootfs RestartPolicy Runtime SecurityOpt ShmSize UTSMode Ulimits UsernsMode VolumeDriver VolumesFrom";
@@ -45,8 +81,20 @@ test("a request's entrypoint drops the image's command, an empty one resets it",
 });
 
 test("environment, labels, ports, volumes and user are merged with the image's", () => {
-  const image = testImage({ Cmd: ["sh"], Env: ["PATH=/bin", "LANG=C", "KEEP=1"], Labels: { a: "image", b: "image" }, ExposedPorts: { "80/tcp": {} }, Volumes: { "/data": {} }, User: "nobody", WorkingDir: "/srv", StopSignal: "SIGQUIT" });
-  const { plan, request } = normalized({ Env: ["LANG=de", "NEW=2", "HOSTNAME"], Labels: { a: "mine" }, ExposedPorts: { "443/tcp": {} } }, { image });
+  const image = testImage({
+    Cmd: ["sh"],
+    Env: ["PATH=/bin", "LANG=C", "KEEP=1"],
+    Labels: { a: "image", b: "image" },
+    ExposedPorts: { "80/tcp": {} },
+    Volumes: { "/data": {} },
+    User: "nobody",
+    WorkingDir: "/srv",
+    StopSignal: "SIGQUIT",
+  });
+  const { plan, request } = normalized(
+    { Env: ["LANG=de", "NEW=2", "HOSTNAME"], Labels: { a: "mine" }, ExposedPorts: { "443/tcp": {} } },
+    { image },
+  );
   expect(request.config.Env).toEqual(["LANG=de", "NEW=2", "HOSTNAME", "PATH=/bin", "KEEP=1"]);
   expect(plan.process.env).toEqual(["PATH=/bin", "LANG=de", "NEW=2", "KEEP=1"]);
   expect(plan.labels).toEqual({ a: "mine", b: "image" });
@@ -61,17 +109,36 @@ test("a TTY brings TERM, at its place, and the request may replace it", () => {
 });
 
 test("health checks inherit from the image field by field and have Docker's defaults", () => {
-  const image = testImage({ Cmd: ["sh"], Healthcheck: { Test: ["CMD-SHELL", "curl localhost"], Interval: 5e9, Retries: 7 } });
-  const health = (check: object, more: object = {}) => normalized({ Healthcheck: check, ...more }, { image }).plan.health;
-  expect(health({ Timeout: 2e9 })).toEqual({ test: ["CMD-SHELL", "curl localhost"], intervalNs: 5e9, timeoutNs: 2e9, startPeriodNs: 0, startIntervalNs: 5e9, retries: 7, onFailure: "none" });
+  const image = testImage({
+    Cmd: ["sh"],
+    Healthcheck: { Test: ["CMD-SHELL", "curl localhost"], Interval: 5e9, Retries: 7 },
+  });
+  const health = (check: object, more: object = {}) =>
+    normalized({ Healthcheck: check, ...more }, { image }).plan.health;
+  expect(health({ Timeout: 2e9 })).toEqual({
+    test: ["CMD-SHELL", "curl localhost"],
+    intervalNs: 5e9,
+    timeoutNs: 2e9,
+    startPeriodNs: 0,
+    startIntervalNs: 5e9,
+    retries: 7,
+    onFailure: "none",
+  });
   expect(health({ Test: ["NONE"] })).toBeNull();
   expect(health({}, { Shell: ["/bin/ash", "-c"] })?.test).toEqual(["CMD", "/bin/ash", "-c", "curl localhost"]);
-  expect(health({}, { HostConfig: { Annotations: { "io.berth.health.on-failure": "restart" } } })?.onFailure).toBe("restart");
-  expect(() => health({}, { HostConfig: { Annotations: { "io.berth.health.on-failure": "explode" } } })).toThrow('invalid health on-failure action "explode"');
+  expect(health({}, { HostConfig: { Annotations: { "io.berth.health.on-failure": "restart" } } })?.onFailure).toBe(
+    "restart",
+  );
+  expect(() => health({}, { HostConfig: { Annotations: { "io.berth.health.on-failure": "explode" } } })).toThrow(
+    'invalid health on-failure action "explode"',
+  );
 });
 
 test("modes of other containers are pinned to ids and lend names", () => {
-  const { plan, request } = normalized({ HostConfig: { NetworkMode: "container:other", PidMode: "container:other", IpcMode: "container:other" } }, { others: [other] });
+  const { plan, request } = normalized(
+    { HostConfig: { NetworkMode: "container:other", PidMode: "container:other", IpcMode: "container:other" } },
+    { others: [other] },
+  );
   expect(request.hostConfig.NetworkMode).toBe(`container:${other.id}`);
   expect(plan.network).toMatchObject({ mode: "container", sharedWith: other.id, attachments: [], ports: [] });
   expect(plan.namespaces).toMatchObject({ pid: { container: other.id }, ipc: { container: other.id } });
@@ -79,7 +146,15 @@ test("modes of other containers are pinned to ids and lend names", () => {
 });
 
 test("host modes share names and refuse what cannot be", () => {
-  const { plan, warnings } = normalized({ HostConfig: { NetworkMode: "host", PidMode: "host", IpcMode: "host", UTSMode: "host", PortBindings: { "80/tcp": [{ HostPort: "80" }] } } });
+  const { plan, warnings } = normalized({
+    HostConfig: {
+      NetworkMode: "host",
+      PidMode: "host",
+      IpcMode: "host",
+      UTSMode: "host",
+      PortBindings: { "80/tcp": [{ HostPort: "80" }] },
+    },
+  });
   expect(plan.hostname).toBe("machine");
   expect(plan.network).toEqual({ mode: "host", attachments: [], ports: [], sysctls: {} });
   expect(warnings).toEqual(["Published ports are discarded when using host network mode"]);
@@ -98,13 +173,21 @@ test("an image for another machine is a warning, or not found when a platform wa
     "The requested image's platform (linux/arm64) does not match the detected host platform (linux/amd64) and no specific platform was requested",
   ]);
   expect(normalized({}, { image, platform: "linux/arm64/v8" }).warnings).toEqual([]);
-  expect(() => normalized({}, { platform: "linux/arm64" })).toThrow("its platform (linux/amd64) does not match the specified platform (linux/arm64)");
+  expect(() => normalized({}, { platform: "linux/arm64" })).toThrow(
+    "its platform (linux/amd64) does not match the specified platform (linux/arm64)",
+  );
   expect(normalized({}, { platform: "amd64" }).plan.platform).toBe("linux/amd64");
 });
 
 test("privileged containers have all capabilities, no filter, no hidden paths, and say so", () => {
   const { plan, request } = normalized({ HostConfig: { Privileged: true } });
-  expect(plan.security).toMatchObject({ privileged: true, seccomp: { kind: "unconfined" }, maskedPaths: [], readonlyPaths: [], writableCgroups: true });
+  expect(plan.security).toMatchObject({
+    privileged: true,
+    seccomp: { kind: "unconfined" },
+    maskedPaths: [],
+    readonlyPaths: [],
+    writableCgroups: true,
+  });
   expect(plan.security.capabilities).toContain("CAP_SYS_ADMIN");
   expect(request.hostConfig).toMatchObject({ SecurityOpt: ["label=disable"], MaskedPaths: null, ReadonlyPaths: null });
 });
@@ -113,17 +196,30 @@ test("a container-wide MAC address moves to the main network with a warning", ()
   const request = { MacAddress: "02:42:ac:11:00:09" } as object;
   const { plan, warnings } = normalized(request);
   expect(plan.network.attachments).toMatchObject([{ network: "bridge", mac: "02:42:ac:11:00:09" }]);
-  expect(warnings).toEqual(["The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."]);
+  expect(warnings).toEqual([
+    "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead.",
+  ]);
 });
 
 test("the log driver's options are the daemon's under the request's", () => {
   const defaults = { logOptions: { "max-size": "10m", "max-file": "3" } };
-  expect(normalized({}, { defaults }).plan.log).toEqual({ driver: "json-file", options: { "max-size": "10m", "max-file": "3" } });
-  expect(normalized({ HostConfig: { LogConfig: { Config: { "max-file": "1" } } } }, { defaults }).plan.log.options).toEqual({ "max-size": "10m", "max-file": "1" });
-  expect(normalized({ HostConfig: { LogConfig: { Type: "none" } } }, { defaults }).plan.log).toEqual({ driver: "none", options: {} });
+  expect(normalized({}, { defaults }).plan.log).toEqual({
+    driver: "json-file",
+    options: { "max-size": "10m", "max-file": "3" },
+  });
+  expect(
+    normalized({ HostConfig: { LogConfig: { Config: { "max-file": "1" } } } }, { defaults }).plan.log.options,
+  ).toEqual({ "max-size": "10m", "max-file": "1" });
+  expect(normalized({ HostConfig: { LogConfig: { Type: "none" } } }, { defaults }).plan.log).toEqual({
+    driver: "none",
+    options: {},
+  });
 });
 
 test("the id is what names an unnamed host", () => {
   expect(normalized({}).plan.hostname).toBe(containerId.slice(0, 12));
-  expect(normalized({ Hostname: "db", Domainname: "example.org" }).plan).toMatchObject({ hostname: "db", domainname: "example.org" });
+  expect(normalized({ Hostname: "db", Domainname: "example.org" }).plan).toMatchObject({
+    hostname: "db",
+    domainname: "example.org",
+  });
 });

@@ -5,18 +5,18 @@ import type { ContainerRequest } from "../container.ts";
 import type { CreateRequest } from "../containers.ts";
 import type { ContainerPlan } from "../plan.ts";
 import type { CreateContext } from "./defaults.ts";
-import { checkDeviceRules, planDevices } from "./devices.ts";
+import { checkDeviceRules, planDevices } from "./resources/devices.ts";
 import { planHealth } from "./health.ts";
 import { settleConfig, settleHostConfig } from "./host-config.ts";
 import { liftMacAddress } from "./mac-address.ts";
 import { mergeImage } from "./merge-image.ts";
-import { planMounts } from "./mounts.ts";
+import { planMounts } from "./mounts/mounts.ts";
 import { containerOf, planNamespaces } from "./namespaces.ts";
 import { checkEndpoints, checkNetworkMode, isUserDefined, planNetwork, settleNetworkMode } from "./network.ts";
 import { checkPlatform } from "./platform.ts";
 import { planProcess } from "./process.ts";
 import { planResolv } from "./resolv.ts";
-import { planResources } from "./resources.ts";
+import { planResources } from "./resources/resources.ts";
 import { planRestart } from "./restart.ts";
 import { planSecurity } from "./security.ts";
 import { planSysctls } from "./sysctls.ts";
@@ -35,7 +35,8 @@ export interface Normalized {
 export function normalizeCreate(request: CreateRequest, context: CreateContext): Normalized {
   const { HostConfig: wireHost, NetworkingConfig: networking, ...wireConfig } = request;
   const { defaults, image } = context;
-  if (Object.keys(wireConfig).length === 0) throw new EngineError("invalid", "config cannot be empty in order to create a container");
+  if (Object.keys(wireConfig).length === 0)
+    throw new EngineError("invalid", "config cannot be empty in order to create a container");
   checkNetworkMode(wireConfig, wireHost ?? {});
   const lifted = liftMacAddress(wireConfig, settleNetworkMode(wireHost ?? {}, networking?.EndpointsConfig ?? {}));
   const checked = validateRequest(lifted.config, wireHost ?? {}, defaults);
@@ -67,12 +68,15 @@ export function normalizeCreate(request: CreateRequest, context: CreateContext):
     readOnlyRootfs: host.ReadonlyRootfs === true,
     mounts: planMounts(config, host, context),
     namespaces,
-    network: planNetwork(config, host, lifted.endpoints, sysctls, context),
+    network: planNetwork(config, host, lifted.endpoints, sysctls),
     resolv: planResolv(host, context, !isUserDefined(host.NetworkMode ?? "")),
     resources: planResources(host),
     devices: planDevices(host.Devices),
     deviceRules: checkDeviceRules(host.DeviceCgroupRules ?? []),
-    deviceRequests: (host.DeviceRequests ?? []).map(({ Driver, Capabilities }) => ({ driver: Driver ?? "", capabilities: Capabilities ?? [] })),
+    deviceRequests: (host.DeviceRequests ?? []).map(({ Driver, Capabilities }) => ({
+      driver: Driver ?? "",
+      capabilities: Capabilities ?? [],
+    })),
     security,
     sysctls,
     shmSizeBytes: host.ShmSize ?? defaults.shmSizeBytes,
@@ -92,7 +96,12 @@ export function normalizeCreate(request: CreateRequest, context: CreateContext):
 }
 
 /** moby parity: 12 digits of the id, the host's own name with its network, the other's names with its namespace. */
-function settleNames(hostname: string, domainname: string, host: HostConfig, context: CreateContext): { hostname: string; domainname: string } {
+function settleNames(
+  hostname: string,
+  domainname: string,
+  host: HostConfig,
+  context: CreateContext,
+): { hostname: string; domainname: string } {
   const shared = containerOf(host.NetworkMode);
   if (shared !== undefined) {
     const { plan } = context.containers(shared);

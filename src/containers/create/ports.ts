@@ -15,12 +15,15 @@ export function planPorts(config: ContainerConfig, host: HostConfig): PortReques
       for (const binding of bindings ?? []) {
         bound.add(`${port}/${protocol}`);
         const hostIp = binding.HostIp ?? "";
-        if (hostIp !== "" && isIP(hostIp) === 0) throw new EngineError("invalid", `invalid host IP address in port binding: "${hostIp}"`, { hostIp });
+        if (hostIp !== "" && isIP(hostIp) === 0)
+          throw new EngineError("invalid", `invalid host IP address in port binding: "${hostIp}"`, { hostIp });
         requests.push({ containerPort: port, protocol, hostIp, hostPort: hostPort(binding.HostPort ?? "") });
       }
     }
   }
-  const all = [...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(host.PortBindings ?? {})].flatMap(containerPorts);
+  const all = [...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(host.PortBindings ?? {})].flatMap(
+    containerPorts,
+  );
   if (host.PublishAllPorts) {
     for (const { port, protocol } of all) {
       if (bound.has(`${port}/${protocol}`)) continue;
@@ -35,7 +38,8 @@ export function planPorts(config: ContainerConfig, host: HostConfig): PortReques
 export function containerPorts(key: string): { port: number; protocol: Protocol }[] {
   const [range = "", protocol = "tcp", ...more] = key.split("/");
   const known = (["tcp", "udp", "sctp"] as const).find((name) => name === protocol.toLowerCase());
-  if (!known || more.length > 0) throw new EngineError("invalid", `invalid port specification: "${key}"`, { port: key });
+  if (!known || more.length > 0)
+    throw new EngineError("invalid", `invalid port specification: "${key}"`, { port: key });
   const [first, last] = portRange(range);
   return Array.from({ length: last - first + 1 }, (_, offset) => ({ port: first + offset, protocol: known }));
 }

@@ -5,13 +5,18 @@ import { parseSignal } from "../../spec/signals.ts";
 import type { ProcessPlan } from "../plan.ts";
 import type { CreateDefaults } from "./defaults.ts";
 import { envName } from "./merge-image.ts";
-import { planUlimits } from "./ulimits.ts";
+import { planUlimits } from "./resources/ulimits.ts";
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const sigterm = 15;
 
 /** The process of a container. `config` is merged with the image and `hostname` settled. */
-export function planProcess(config: ContainerConfig, host: HostConfig, hostname: string, defaults: CreateDefaults): ProcessPlan {
+export function planProcess(
+  config: ContainerConfig,
+  host: HostConfig,
+  hostname: string,
+  defaults: CreateDefaults,
+): ProcessPlan {
   const args = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   if (args.length === 0) throw new EngineError("invalid", "no command specified");
   const tty = config.Tty === true;
@@ -46,7 +51,8 @@ export function checkEnv(rows: readonly string[]): void {
 /** The cleaned working directory. Throws for a relative one. */
 export function checkWorkingDir(path: string): string {
   if (path === "") return path;
-  if (!path.startsWith("/")) throw new EngineError("invalid", `the working directory '${path}' is invalid, it needs to be an absolute path`);
+  if (!path.startsWith("/"))
+    throw new EngineError("invalid", `the working directory '${path}' is invalid, it needs to be an absolute path`);
   return cleanPath(withoutNul(path, "working directory"));
 }
 
@@ -55,7 +61,10 @@ export const cleanPath = (path: string): string => posix.normalize(path).replace
 
 /** PATH, HOSTNAME, TERM, then the rows; a row replaces one of its name in place, a bare name removes it. */
 function containerEnv(hostname: string, tty: boolean, rows: readonly string[]): string[] {
-  const env = new Map([["PATH", `PATH=${defaultPath}`], ["HOSTNAME", `HOSTNAME=${hostname}`]]);
+  const env = new Map([
+    ["PATH", `PATH=${defaultPath}`],
+    ["HOSTNAME", `HOSTNAME=${hostname}`],
+  ]);
   if (tty) env.set("TERM", "TERM=xterm");
   for (const row of rows) {
     if (row.includes("=")) env.set(envName(row), row);

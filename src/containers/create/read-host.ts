@@ -12,8 +12,13 @@ export function readCreateHost(): CreateHost {
     hostname: hostname(),
     platform: `linux/${{ x64: "amd64", ia32: "386", ppc64: "ppc64le" }[process.arch as string] ?? process.arch}`,
     cpus: availableParallelism(),
-    cpusetCpus: read(cgroupVersion === 2 ? `${v1Root}/cpuset.cpus.effective` : `${v1Root}/cpuset/cpuset.cpus`) || read("/sys/devices/system/cpu/online"),
-    cpusetMems: read(cgroupVersion === 2 ? `${v1Root}/cpuset.mems.effective` : `${v1Root}/cpuset/cpuset.mems`) || read("/sys/devices/system/node/online") || "0",
+    cpusetCpus:
+      read(cgroupVersion === 2 ? `${v1Root}/cpuset.cpus.effective` : `${v1Root}/cpuset/cpuset.cpus`) ||
+      read("/sys/devices/system/cpu/online"),
+    cpusetMems:
+      read(cgroupVersion === 2 ? `${v1Root}/cpuset.mems.effective` : `${v1Root}/cpuset/cpuset.mems`) ||
+      read("/sys/devices/system/node/online") ||
+      "0",
     cgroupVersion,
     cgroup: cgroupVersion === 2 ? v2Abilities() : v1Abilities(),
     ipv4Forwarding: read("/proc/sys/net/ipv4/ip_forward") !== "0",
@@ -48,7 +53,12 @@ function v1Abilities(): CgroupAbilities {
 /** Files that the top of a hierarchy lacks show in any group below it; without one the answer is no, as Docker's is. */
 function below(controller: string, file: string): boolean {
   const folder = `${v1Root}/${controller}`;
-  return existsSync(folder) && readdirSync(folder, { withFileTypes: true }).some((entry) => entry.isDirectory() && existsSync(`${folder}/${entry.name}/${file}`));
+  return (
+    existsSync(folder) &&
+    readdirSync(folder, { withFileTypes: true }).some(
+      (entry) => entry.isDirectory() && existsSync(`${folder}/${entry.name}/${file}`),
+    )
+  );
 }
 
 function v2Abilities(): CgroupAbilities {

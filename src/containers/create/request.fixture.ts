@@ -16,8 +16,19 @@ export const testHost: CreateHost = {
   cpusetMems: "0",
   cgroupVersion: 1,
   cgroup: {
-    memory: true, swap: true, memoryReservation: true, swappiness: true, oomKillDisable: true, pids: true, cpuShares: true,
-    cpuCfs: true, cpuRealtime: false, cpuset: true, blkioWeight: true, blkioWeightDevice: true, blkioThrottle: true,
+    memory: true,
+    swap: true,
+    memoryReservation: true,
+    swappiness: true,
+    oomKillDisable: true,
+    pids: true,
+    cpuShares: true,
+    cpuCfs: true,
+    cpuRealtime: false,
+    cpuset: true,
+    blkioWeight: true,
+    blkioWeightDevice: true,
+    blkioThrottle: true,
   },
   ipv4Forwarding: true,
   seccomp: true,
@@ -48,7 +59,10 @@ export const testDefaults: CreateDefaults = {
   host: testHost,
 };
 
-export function testImage(config: OciRunConfig = { Cmd: ["sh"] }, os: { os?: string; architecture?: string } = {}): Image {
+export function testImage(
+  config: OciRunConfig = { Cmd: ["sh"] },
+  os: { os?: string; architecture?: string } = {},
+): Image {
   return {
     id: `sha256:${"ab".repeat(32)}`,
     config: { os: "linux", architecture: "amd64", ...os, config, rootfs: { type: "layers", diff_ids: [] } },
@@ -60,7 +74,11 @@ export function testImage(config: OciRunConfig = { Cmd: ["sh"] }, os: { os?: str
   };
 }
 
-type ContextChange = Partial<Omit<CreateContext, "defaults">> & { defaults?: Partial<CreateDefaults>; host?: Partial<CreateHost>; others?: readonly Container[] };
+type ContextChange = Partial<Omit<CreateContext, "defaults">> & {
+  defaults?: Partial<CreateDefaults>;
+  host?: Partial<CreateHost>;
+  others?: readonly Container[];
+};
 
 export function testContext({ defaults, host, others = [], ...context }: ContextChange = {}): CreateContext {
   return {
@@ -79,10 +97,14 @@ export function testContext({ defaults, host, others = [], ...context }: Context
 }
 
 /** Normalises a request for the test image. */
-export const normalized = (request: CreateRequest, change: ContextChange = {}): Normalized => normalizeCreate({ Image: "busybox", ...request }, testContext(change));
+export const normalized = (request: CreateRequest, change: ContextChange = {}): Normalized =>
+  normalizeCreate({ Image: "busybox", ...request }, testContext(change));
 
 /** A container as the rest of the engine sees it, made from a request. */
-export function testContainer(request: CreateRequest, change: ContextChange & { rootfs?: string; folder?: string } = {}): Container {
+export function testContainer(
+  request: CreateRequest,
+  change: ContextChange & { rootfs?: string; folder?: string } = {},
+): Container {
   const { rootfs = "/rootfs", folder = "", ...context } = change;
   const { id, name } = testContext(context);
   const { plan, request: merged } = normalized(request, context);
@@ -97,13 +119,41 @@ export function testContainer(request: CreateRequest, change: ContextChange & { 
     plan,
     request: merged,
     mounts: plan.mounts.map((mount) => ({
-      type: mount.type, name: mount.type === "volume" ? mount.volume || "random" : "", source: "", target: mount.target, driver: "local", mode: mount.mode, readWrite: !mount.readOnly, propagation: "",
+      type: mount.type,
+      name: mount.type === "volume" ? mount.volume || "random" : "",
+      source: "",
+      target: mount.target,
+      driver: "local",
+      mode: mount.mode,
+      readWrite: !mount.readOnly,
+      propagation: "",
     })),
     state: {
-      status: "created", starting: false, pid: 0, pidIdentity: "", run: 0, startedAtNs: 0n, finishedAtNs: 0n, exitCode: 0, oomKilled: false, error: "", restartCount: 0,
-      stoppedByUser: false, hasRun: false, sandbox: null, health: null,
+      status: "created",
+      starting: false,
+      pid: 0,
+      pidIdentity: "",
+      run: 0,
+      startedAtNs: 0n,
+      finishedAtNs: 0n,
+      exitCode: 0,
+      oomKilled: false,
+      error: "",
+      restartCount: 0,
+      stoppedByUser: false,
+      hasRun: false,
+      sandbox: null,
+      health: null,
     },
     execIds: [],
-    paths: { folder, hosts: folder && `${folder}/hosts`, hostname: folder && `${folder}/hostname`, resolv: folder && `${folder}/resolv.conf`, log: "", rootfs, bundle: folder },
+    paths: {
+      folder,
+      hosts: folder && `${folder}/hosts`,
+      hostname: folder && `${folder}/hostname`,
+      resolv: folder && `${folder}/resolv.conf`,
+      log: "",
+      rootfs,
+      bundle: folder,
+    },
   };
 }

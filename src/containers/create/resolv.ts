@@ -8,7 +8,8 @@ import { containerOf } from "./namespaces.ts";
 /** Names and addresses for resolv.conf and hosts. Links only for the default bridge; user networks have aliases. */
 export function planResolv(host: HostConfig, context: CreateContext, linksApply: boolean): ResolvPlan {
   const { defaults } = context;
-  const first = (own: readonly string[] | null | undefined, fallback: readonly string[]): readonly string[] => (own?.length ? own : fallback);
+  const first = (own: readonly string[] | null | undefined, fallback: readonly string[]): readonly string[] =>
+    own?.length ? own : fallback;
   const nameservers = first(host.Dns, defaults.dns);
   for (const address of nameservers) {
     if (isIP(address) === 0) throw new EngineError("invalid", `bad nameserver address: "${address}"`, { address });
@@ -30,7 +31,8 @@ export function checkExtraHost(row: string): { name: string; ip: string } {
   const name = row.slice(0, colon);
   const ip = row.slice(colon + 1);
   if (/\s/.test(name)) throw new EngineError("invalid", `bad format for add-host: "${row}"`, { row });
-  if (ip !== "host-gateway" && isIP(ip.trim()) === 0) throw new EngineError("invalid", `invalid IP address in add-host: "${ip}"`, { row });
+  if (ip !== "host-gateway" && isIP(ip.trim()) === 0)
+    throw new EngineError("invalid", `invalid IP address in add-host: "${ip}"`, { row });
   return { name, ip: ip.trim() };
 }
 
@@ -56,12 +58,20 @@ function planLink(row: string, context: CreateContext): ResolvPlan["links"][numb
       child = context.containers(shared);
     }
     if (child.plan.network.mode === "host") {
-      throw new EngineError("invalid", "conflicting options: host type networking can't be used with links. This would result in undefined behavior");
+      throw new EngineError(
+        "invalid",
+        "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+      );
     }
     return { containerId: child.id, alias };
   } catch (error) {
     if (!(error instanceof EngineError) || error.kind !== "not-found") throw error;
-    throw new EngineError("invalid", `could not get container for ${name}: ${error.message}`, { link: row }, { cause: error });
+    throw new EngineError(
+      "invalid",
+      `could not get container for ${name}: ${error.message}`,
+      { link: row },
+      { cause: error },
+    );
   }
 }
 

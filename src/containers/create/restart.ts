@@ -10,7 +10,10 @@ export function planRestart(wire: RestartPolicy | null | undefined): ContainerPl
   const retries = wire?.MaximumRetryCount ?? 0;
   const policy = policies.find((known) => known === name);
   if (!policy) {
-    throw new EngineError("invalid", `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`);
+    throw new EngineError(
+      "invalid",
+      `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
+    );
   }
   if (policy === "on-failure") {
     if (retries < 0) throw new EngineError("invalid", "invalid restart policy: maximum retry count cannot be negative");

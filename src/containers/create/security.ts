@@ -7,7 +7,10 @@ import type { SecurityPlan } from "../plan.ts";
 import type { CreateDefaults } from "./defaults.ts";
 
 /** The security part of a plan, and the two lists of paths as inspect shows them. Throws Docker's texts. */
-export function planSecurity(host: HostConfig, defaults: CreateDefaults): { security: SecurityPlan; warnings: readonly string[] } {
+export function planSecurity(
+  host: HostConfig,
+  defaults: CreateDefaults,
+): { security: SecurityPlan; warnings: readonly string[] } {
   const privileged = host.Privileged === true;
   const options = parseSecurityOptions(host.SecurityOpt ?? [], defaults.host, defaults);
   const paths = (own: readonly string[] | null | undefined, normal: readonly string[]): readonly string[] =>

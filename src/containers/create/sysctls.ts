@@ -3,7 +3,13 @@ import type { NamespacePlan } from "../plan.ts";
 
 /** Sysctls that live in the IPC namespace: ipc_namespaces(7). The rest of kernel.* is the host's. */
 const ipcSysctls = new Set([
-  "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+  "kernel.msgmax",
+  "kernel.msgmnb",
+  "kernel.msgmni",
+  "kernel.sem",
+  "kernel.shmall",
+  "kernel.shmmax",
+  "kernel.shmmni",
   "kernel.shm_rmid_forced",
 ]);
 /** In the UTS namespace, writable without touching the host. */
@@ -13,7 +19,11 @@ const utsSysctls = new Set(["kernel.domainname", "kernel.hostname"]);
  * The sysctls of a container: only those that end at its namespaces. Slashes are taken for dots, as sysctl(8) does.
  * Throws for every other one, so that no start can change the host.
  */
-export function planSysctls(rows: Readonly<Record<string, string>>, namespaces: NamespacePlan, hostNetwork: boolean): Record<string, string> {
+export function planSysctls(
+  rows: Readonly<Record<string, string>>,
+  namespaces: NamespacePlan,
+  hostNetwork: boolean,
+): Record<string, string> {
   const sysctls: Record<string, string> = {};
   for (const [given, value] of Object.entries(rows)) {
     const name = given.includes(".") ? given : given.replaceAll("/", ".");

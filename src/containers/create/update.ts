@@ -3,22 +3,37 @@ import type { HostConfig, Resources, RestartPolicy } from "../../spec/engine/typ
 import type { ContainerRequest } from "../container.ts";
 import type { ContainerPlan } from "../plan.ts";
 import type { CreateHost } from "./defaults.ts";
-import { checkResources, planResources } from "./resources.ts";
+import { checkResources, planResources } from "./resources/resources.ts";
 import { planRestart } from "./restart.ts";
 
 type Change = Resources & { RestartPolicy?: RestartPolicy | null | undefined };
 
 /** Resources that an update may change; the others of the request are ignored (moby parity). */
 const changeable = [
-  "BlkioWeight", "CpuShares", "NanoCpus", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems", "Memory", "MemorySwap",
-  "MemoryReservation", "CpuRealtimePeriod", "CpuRealtimeRuntime",
+  "BlkioWeight",
+  "CpuShares",
+  "NanoCpus",
+  "CpuPeriod",
+  "CpuQuota",
+  "CpusetCpus",
+  "CpusetMems",
+  "Memory",
+  "MemorySwap",
+  "MemoryReservation",
+  "CpuRealtimePeriod",
+  "CpuRealtimeRuntime",
 ] as const;
 
 /**
  * The plan and the request after `POST /containers/x/update`. Zero and empty mean "as it is". Throws Docker's texts;
  * conflicts with what is set start with `cannot update container <id>: `.
  */
-export function normalizeUpdate(id: string, current: { plan: ContainerPlan; request: ContainerRequest }, change: Change, host: CreateHost): { plan: ContainerPlan; request: ContainerRequest; warnings: string[] } {
+export function normalizeUpdate(
+  id: string,
+  current: { plan: ContainerPlan; request: ContainerRequest },
+  change: Change,
+  host: CreateHost,
+): { plan: ContainerPlan; request: ContainerRequest; warnings: string[] } {
   const { resources: wanted, warnings } = checkResources(change, host, { update: true });
   const before = current.request.hostConfig;
   const conflict = (text: string): never => {
@@ -27,8 +42,16 @@ export function normalizeUpdate(id: string, current: { plan: ContainerPlan; requ
   };
   checkCpuConflicts(wanted, before, conflict);
   const { Memory: memory = 0, MemorySwap: swap = 0 } = before;
-  if (wanted.Memory && wanted.Memory > (swap ?? 0) && !wanted.MemorySwap && (swap ?? 0) !== -1 && (memory ?? 0) + (swap ?? 0) > 0) {
-    conflict("Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time");
+  if (
+    wanted.Memory &&
+    wanted.Memory > (swap ?? 0) &&
+    !wanted.MemorySwap &&
+    (swap ?? 0) !== -1 &&
+    (memory ?? 0) + (swap ?? 0) > 0
+  ) {
+    conflict(
+      "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+    );
   }
   const hostConfig: HostConfig = { ...before };
   for (const field of changeable) {
@@ -37,11 +60,13 @@ export function normalizeUpdate(id: string, current: { plan: ContainerPlan; requ
   if ((hostConfig.MemorySwap ?? 0) > 0 && (hostConfig.Memory ?? 0) > (hostConfig.MemorySwap ?? 0)) {
     throw new EngineError("invalid", "Minimum memoryswap limit should be larger than memory limit, see usage");
   }
-  if (wanted.PidsLimit !== undefined && wanted.PidsLimit !== null) hostConfig.PidsLimit = wanted.PidsLimit > 0 ? wanted.PidsLimit : null;
+  if (wanted.PidsLimit !== undefined && wanted.PidsLimit !== null)
+    hostConfig.PidsLimit = wanted.PidsLimit > 0 ? wanted.PidsLimit : null;
   let { restart } = current.plan;
   if (change.RestartPolicy?.Name) {
     restart = planRestart(change.RestartPolicy);
-    if (before.AutoRemove && restart.policy !== "no") conflict("Restart policy cannot be updated because AutoRemove is enabled for the container");
+    if (before.AutoRemove && restart.policy !== "no")
+      conflict("Restart policy cannot be updated because AutoRemove is enabled for the container");
     hostConfig.RestartPolicy = { Name: restart.policy, MaximumRetryCount: restart.maximumRetries };
   }
   return {
@@ -54,8 +79,12 @@ export function normalizeUpdate(id: string, current: { plan: ContainerPlan; requ
 /** Nano CPUs are a period and a quota: only one of the two ways can be in force. */
 function checkCpuConflicts(wanted: Resources, before: HostConfig, conflict: (text: string) => never): void {
   const set = (value: number | null | undefined): boolean => (value ?? 0) > 0;
-  if (set(wanted.NanoCpus) && set(before.CpuPeriod)) conflict("Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
-  if (set(wanted.NanoCpus) && set(before.CpuQuota)) conflict("Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
-  if (set(wanted.CpuPeriod) && set(before.NanoCpus)) conflict("Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
-  if (set(wanted.CpuQuota) && set(before.NanoCpus)) conflict("Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
+  if (set(wanted.NanoCpus) && set(before.CpuPeriod))
+    conflict("Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
+  if (set(wanted.NanoCpus) && set(before.CpuQuota))
+    conflict("Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
+  if (set(wanted.CpuPeriod) && set(before.NanoCpus))
+    conflict("Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
+  if (set(wanted.CpuQuota) && set(before.NanoCpus))
+    conflict("Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
 }

@@ -6,7 +6,8 @@ import type { SpecHost } from "./host.ts";
 const defaultParent = "/berth";
 
 /** Path of the container's cgroup below each hierarchy. Whatever the parent says, it stays below the top. */
-export const cgroupsPath = (id: string, parent: string): string => posix.join("/", posix.normalize(`/${parent || defaultParent}`), id);
+export const cgroupsPath = (id: string, parent: string): string =>
+  posix.join("/", posix.normalize(`/${parent || defaultParent}`), id);
 
 /** Numbers of the block devices that limits name, by path. */
 export type DeviceNumbers = ReadonlyMap<string, DeviceNumber>;
@@ -15,7 +16,12 @@ export type DeviceNumbers = ReadonlyMap<string, DeviceNumber>;
  * Limits as OCI has them, in cgroup v1's units: runtimes convert for v2. Only what is set is written. Devices are not
  * in it. For `update` give `clear`: what is not limited is then written as such.
  */
-export function buildResources(r: ResourcePlan, host: Pick<SpecHost, "cgroupVersion">, numbers: DeviceNumbers, options: { clear?: boolean } = {}): OciResources {
+export function buildResources(
+  r: ResourcePlan,
+  host: Pick<SpecHost, "cgroupVersion">,
+  numbers: DeviceNumbers,
+  options: { clear?: boolean } = {},
+): OciResources {
   const memory = buildMemory(r, host);
   const cpu = buildCpu(r);
   const blockIO = buildBlockIo(r, numbers);
@@ -53,7 +59,8 @@ function buildCpu(r: ResourcePlan): OciCpu {
 }
 
 function buildBlockIo(r: ResourcePlan, numbers: DeviceNumbers): OciBlockIo {
-  const rates = (rows: readonly DeviceValue[]): OciThrottle[] => rows.map(({ path, value }) => ({ ...numberOf(path, numbers), rate: value }));
+  const rates = (rows: readonly DeviceValue[]): OciThrottle[] =>
+    rows.map(({ path, value }) => ({ ...numberOf(path, numbers), rate: value }));
   const weights = r.blkioWeightDevices.map(({ path, value }) => ({ ...numberOf(path, numbers), weight: value }));
   return {
     ...(r.blkioWeight > 0 ? { weight: r.blkioWeight } : {}),
@@ -71,5 +78,6 @@ function numberOf(path: string, numbers: DeviceNumbers): DeviceNumber {
   return number;
 }
 
-const filled = <K extends string, V extends object>(key: K, value: V) => (Object.keys(value).length > 0 ? { [key]: value } : {});
+const filled = <K extends string, V extends object>(key: K, value: V) =>
+  Object.keys(value).length > 0 ? { [key]: value } : {};
 const listed = <V>(key: string, value: readonly V[]) => (value.length > 0 ? { [key]: value } : {});

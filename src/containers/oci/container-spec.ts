@@ -26,7 +26,10 @@ export interface ContainerSpecInput {
  * Looks up at the host and in the mounted rootfs what the spec needs, makes the working directory, and builds it.
  * `seccomp` is the plain filter, for keeping its compiled form once the runtime has made one.
  */
-export async function containerSpec(container: Container, input: ContainerSpecInput): Promise<{ spec: OciSpec; seccomp: OciSeccomp | undefined; warnings: string[] }> {
+export async function containerSpec(
+  container: Container,
+  input: ContainerSpecInput,
+): Promise<{ spec: OciSpec; seccomp: OciSeccomp | undefined; warnings: string[] }> {
   const { plan, paths } = container;
   const host = readSpecHost();
   refuseUnsafeRootfs(paths.rootfs);
@@ -35,7 +38,12 @@ export async function containerSpec(container: Container, input: ContainerSpecIn
   const [devices, propagation] = await Promise.all([gatherDevices(plan), gatherPropagation(plan, input.dataRoot)]);
   const seccomp = buildSeccomp(plan, host);
   const { spec, warnings } = buildSpec({
-    container, user, devices, propagation, host, seccomp,
+    container,
+    user,
+    devices,
+    propagation,
+    host,
+    seccomp,
     namespacePaths: input.namespacePaths,
     sources: input.sources,
     shmPath: input.shmPath,

@@ -15,12 +15,23 @@ export interface GatheredDevices {
   readonly numbers: DeviceNumbers;
 }
 
-const character = (major: number, minor: number, allow = true): OciDeviceRule => ({ allow, type: "c", major, minor, access: "rwm" });
+const character = (major: number, minor: number, allow = true): OciDeviceRule => ({
+  allow,
+  type: "c",
+  major,
+  minor,
+  access: "rwm",
+});
 
 /** Nothing, then null, zero, full, random, urandom, tty, console; never /dev/fuse. The runtime adds the ptys. */
 export const defaultDeviceRules: readonly OciDeviceRule[] = [
   { allow: false, access: "rwm" },
-  character(1, 5), character(1, 3), character(1, 9), character(1, 8), character(5, 0), character(5, 1),
+  character(1, 5),
+  character(1, 3),
+  character(1, 9),
+  character(1, 8),
+  character(5, 0),
+  character(5, 1),
   character(10, 229, false),
 ];
 
@@ -37,7 +48,8 @@ export async function gatherDevices(plan: ContainerPlan): Promise<GatheredDevice
     if (privileged && device.hostPath === device.containerPath) continue;
     for (const node of await findDevice(device)) {
       nodes.push(node);
-      if (!privileged) rules.push({ allow: true, type: node.type, major: node.major, minor: node.minor, access: device.access });
+      if (!privileged)
+        rules.push({ allow: true, type: node.type, major: node.major, minor: node.minor, access: device.access });
     }
   }
   if (!privileged) rules.push(...plan.deviceRules.map(parseRule));
@@ -52,9 +64,15 @@ function parseRule(text: string): OciDeviceRule {
 
 async function findDevice({ hostPath, containerPath }: DevicePlan): Promise<OciDevice[]> {
   const bad = (why: string): never => {
-    throw new EngineError("internal", `error gathering device information while adding custom device "${hostPath}": ${why}`, { hostPath });
+    throw new EngineError(
+      "internal",
+      `error gathering device information while adding custom device "${hostPath}": ${why}`,
+      { hostPath },
+    );
   };
-  const path = await realpath(hostPath).catch((error: NodeJS.ErrnoException) => bad(error.code === "ENOENT" ? "no such file or directory" : errorMessage(error)));
+  const path = await realpath(hostPath).catch((error: NodeJS.ErrnoException) =>
+    bad(error.code === "ENOENT" ? "no such file or directory" : errorMessage(error)),
+  );
   const facts = await stat(path, { bigint: true });
   const node = asNode(containerPath, facts);
   if (node) return [node];
@@ -87,7 +105,14 @@ async function hostDevices(folder: string): Promise<OciDevice[]> {
 function asNode(path: string, facts: BigIntStats): OciDevice | undefined {
   const type = facts.isCharacterDevice() ? "c" : facts.isBlockDevice() ? "b" : undefined;
   if (!type) return undefined;
-  return { path, type, ...split(facts.rdev), fileMode: Number(facts.mode & 0o777n), uid: Number(facts.uid), gid: Number(facts.gid) };
+  return {
+    path,
+    type,
+    ...split(facts.rdev),
+    fileMode: Number(facts.mode & 0o777n),
+    uid: Number(facts.uid),
+    gid: Number(facts.gid),
+  };
 }
 
 /** The block devices that I/O limits name. */
@@ -96,7 +121,11 @@ async function blockDevices({ resources }: ContainerPlan): Promise<DeviceNumbers
   const numbers = new Map<string, { major: number; minor: number }>();
   for (const { path } of [blkioWeightDevices, readBps, writeBps, readIops, writeIops].flat()) {
     const facts = await stat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-      throw new EngineError("invalid", `stat ${path}: ${error.code === "ENOENT" ? "no such file or directory" : errorMessage(error)}`, { path });
+      throw new EngineError(
+        "invalid",
+        `stat ${path}: ${error.code === "ENOENT" ? "no such file or directory" : errorMessage(error)}`,
+        { path },
+      );
     });
     numbers.set(path, split(facts.rdev));
   }

@@ -24,18 +24,31 @@ export interface HostsInput {
   /** `name:ip` rows. */
   readonly extraHosts: readonly string[];
   /** Running linked containers on the default bridge. */
-  readonly links: readonly { readonly ip: string; readonly alias: string; readonly name: string; readonly hostname: string }[];
+  readonly links: readonly {
+    readonly ip: string;
+    readonly alias: string;
+    readonly name: string;
+    readonly hostname: string;
+  }[];
   readonly ipv6: boolean;
 }
 
 /** Content of /etc/hosts: the fixed rows, extra hosts, links, own name (moby parity, with its order and tabs). */
 export function hostsFile(input: HostsInput): string {
   const fixed = input.ipv6 ? [...ipv4Rows, ...ipv6Rows] : ipv4Rows;
-  const extra = input.extraHosts.map((row) => ({ ip: row.slice(row.indexOf(":") + 1), names: [row.slice(0, row.indexOf(":"))] }));
-  const links = input.links.map(({ ip, alias, name, hostname }) => ({ ip, names: [...new Set([alias, hostname, name])] }));
+  const extra = input.extraHosts.map((row) => ({
+    ip: row.slice(row.indexOf(":") + 1),
+    names: [row.slice(0, row.indexOf(":"))],
+  }));
+  const links = input.links.map(({ ip, alias, name, hostname }) => ({
+    ip,
+    names: [...new Set([alias, hostname, name])],
+  }));
   const names = input.domainname ? [`${input.hostname}.${input.domainname}`, input.hostname] : ownNames(input.hostname);
   const own = input.addresses.map((ip) => ({ ip, names }));
-  const shown = [...fixed, ...extra, ...links, ...own].filter(({ ip }) => input.ipv6 || isIP(ip) !== 6 || extra.some((row) => row.ip === ip));
+  const shown = [...fixed, ...extra, ...links, ...own].filter(
+    ({ ip }) => input.ipv6 || isIP(ip) !== 6 || extra.some((row) => row.ip === ip),
+  );
   return shown.map(({ ip, names: words }) => `${ip}\t${words.join(" ")}\n`).join("");
 }
 
@@ -70,7 +83,8 @@ export function resolvFile(input: ResolvInput): string {
   const search = resolv.search.length > 0 ? resolv.search : host.search;
   const given = resolv.options.length > 0 ? resolv.options : host.options;
   // moby parity: the internal server must see single-label names first
-  const options = internal.length > 0 && !given.some((option) => option.startsWith("ndots:")) ? [...given, "ndots:0"] : given;
+  const options =
+    internal.length > 0 && !given.some((option) => option.startsWith("ndots:")) ? [...given, "ndots:0"] : given;
   return [
     ...(internal.length > 0 ? internal : nameservers(input)).map((address) => `nameserver ${address}\n`),
     ...(search.length > 0 ? [`search ${search.join(" ")}\n`] : []),

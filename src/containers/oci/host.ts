@@ -26,11 +26,22 @@ const goArch: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386", pp
 
 /** Rows of /proc/self/limits by OCI name. */
 const limitRows: Readonly<Record<string, string>> = {
-  "Max cpu time": "RLIMIT_CPU", "Max file size": "RLIMIT_FSIZE", "Max data size": "RLIMIT_DATA", "Max stack size": "RLIMIT_STACK",
-  "Max core file size": "RLIMIT_CORE", "Max resident set": "RLIMIT_RSS", "Max processes": "RLIMIT_NPROC",
-  "Max open files": "RLIMIT_NOFILE", "Max locked memory": "RLIMIT_MEMLOCK", "Max address space": "RLIMIT_AS",
-  "Max file locks": "RLIMIT_LOCKS", "Max pending signals": "RLIMIT_SIGPENDING", "Max msgqueue size": "RLIMIT_MSGQUEUE",
-  "Max nice priority": "RLIMIT_NICE", "Max realtime priority": "RLIMIT_RTPRIO", "Max realtime timeout": "RLIMIT_RTTIME",
+  "Max cpu time": "RLIMIT_CPU",
+  "Max file size": "RLIMIT_FSIZE",
+  "Max data size": "RLIMIT_DATA",
+  "Max stack size": "RLIMIT_STACK",
+  "Max core file size": "RLIMIT_CORE",
+  "Max resident set": "RLIMIT_RSS",
+  "Max processes": "RLIMIT_NPROC",
+  "Max open files": "RLIMIT_NOFILE",
+  "Max locked memory": "RLIMIT_MEMLOCK",
+  "Max address space": "RLIMIT_AS",
+  "Max file locks": "RLIMIT_LOCKS",
+  "Max pending signals": "RLIMIT_SIGPENDING",
+  "Max msgqueue size": "RLIMIT_MSGQUEUE",
+  "Max nice priority": "RLIMIT_NICE",
+  "Max realtime priority": "RLIMIT_RTPRIO",
+  "Max realtime timeout": "RLIMIT_RTTIME",
 };
 
 let known: SpecHost | undefined;

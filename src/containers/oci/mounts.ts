@@ -25,14 +25,34 @@ function basicMounts({ plan, shmPath }: MountInput): OciMount[] {
   const { privileged, writableCgroups } = plan.security;
   const mounts: OciMount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
-    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: privileged ? quiet : [...quiet, "ro"] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: writableCgroups ? quiet : ["ro", ...quiet] },
+    {
+      destination: "/sys/fs/cgroup",
+      type: "cgroup",
+      source: "cgroup",
+      options: writableCgroups ? quiet : ["ro", ...quiet],
+    },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
   ];
   if (plan.namespaces.ipc === "none") return mounts;
-  const ownShm: OciMount = { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", `size=${plan.shmSizeBytes}`] };
+  const ownShm: OciMount = {
+    destination: "/dev/shm",
+    type: "tmpfs",
+    source: "shm",
+    options: [...quiet, "mode=1777", `size=${plan.shmSizeBytes}`],
+  };
   return [...mounts, shmPath === "" ? ownShm : bind("/dev/shm", shmPath, ["rbind", "rprivate"])];
 }
 
@@ -43,8 +63,16 @@ function basicMounts({ plan, shmPath }: MountInput): OciMount[] {
 export function buildMounts(input: MountInput): OciMount[] {
   const { plan, files, initPath } = input;
   const own = new Set(plan.mounts.map((mount) => mount.target));
-  const basic = basicMounts(input).filter(({ destination }) => !own.has(destination) && !(own.has("/dev") && destination.startsWith("/dev/")));
-  const ownFiles = ([["/etc/resolv.conf", files.resolv], ["/etc/hostname", files.hostname], ["/etc/hosts", files.hosts]] as const)
+  const basic = basicMounts(input).filter(
+    ({ destination }) => !own.has(destination) && !(own.has("/dev") && destination.startsWith("/dev/")),
+  );
+  const ownFiles = (
+    [
+      ["/etc/resolv.conf", files.resolv],
+      ["/etc/hostname", files.hostname],
+      ["/etc/hosts", files.hosts],
+    ] as const
+  )
     .filter(([target, source]) => source !== "" && !own.has(target))
     .map(([target, source]) => bind(target, source, ["rbind", ...(plan.readOnlyRootfs ? ["ro"] : []), "rprivate"]));
   const users = plan.mounts.map((mount) => userMount(mount, input));
@@ -52,15 +80,26 @@ export function buildMounts(input: MountInput): OciMount[] {
   return [...basic, ...byDepth([...users, ...ownFiles]), ...init];
 }
 
-const bind = (destination: string, source: string, options: string[]): OciMount => ({ destination, type: "bind", source, options });
+const bind = (destination: string, source: string, options: string[]): OciMount => ({
+  destination,
+  type: "bind",
+  source,
+  options,
+});
 
 function userMount(mount: MountPlan, { sources, host, privateTargets }: MountInput): OciMount {
-  if (mount.type === "tmpfs") return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount) };
+  if (mount.type === "tmpfs")
+    return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount) };
   const source = sources.get(mount.target);
   if (source === undefined) throw new Error(`no source for the mount at ${mount.target}`);
-  if (mount.type !== "bind") return bind(mount.target, source, ["rbind", ...readOnly(mount.readOnly, host.recursiveReadOnly), "rprivate"]);
+  if (mount.type !== "bind")
+    return bind(mount.target, source, ["rbind", ...readOnly(mount.readOnly, host.recursiveReadOnly), "rprivate"]);
   const propagation = privateTargets.has(mount.target) ? "rprivate" : mount.propagation || "rprivate";
-  return bind(mount.target, source, [mount.recursive ? "rbind" : "bind", ...readOnly(mount.readOnly, mount.readOnlyRecursive && host.recursiveReadOnly), propagation]);
+  return bind(mount.target, source, [
+    mount.recursive ? "rbind" : "bind",
+    ...readOnly(mount.readOnly, mount.readOnlyRecursive && host.recursiveReadOnly),
+    propagation,
+  ]);
 }
 
 /** `rro` holds for mounts below the source as well. */

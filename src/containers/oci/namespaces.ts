@@ -21,7 +21,11 @@ export function buildNamespaces({ namespaces }: ContainerPlan, paths: NamespaceP
 }
 
 /** A missing path must never turn into a fresh namespace, nor an own one into a joined one. */
-function joined(mode: string | { readonly container: string }, path: string | undefined, kind: string): { path?: string } {
+function joined(
+  mode: string | { readonly container: string },
+  path: string | undefined,
+  kind: string,
+): { path?: string } {
   if (typeof mode === "string") return {};
   if (!path) throw new Error(`${kind} namespace of container ${mode.container} has no path`);
   return { path };

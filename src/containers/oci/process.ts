@@ -12,13 +12,18 @@ import type { ResolvedUser } from "./user.ts";
 export const initTarget = "/sbin/docker-init";
 
 /** The container's own process. `linkEnv` comes behind the defaults and before what the user said. */
-export function containerProcess(plan: ContainerPlan, options: { user: ResolvedUser; host: SpecHost; linkEnv: readonly string[]; warn: (text: string) => void }): OciProcess {
+export function containerProcess(
+  plan: ContainerPlan,
+  options: { user: ResolvedUser; host: SpecHost; linkEnv: readonly string[]; warn: (text: string) => void },
+): OciProcess {
   const { process, security } = plan;
   const { user, host, warn } = options;
   const rlimits = limitRlimits(process.rlimits, host, warn);
   return {
     terminal: process.tty,
-    ...(process.tty && process.consoleSize ? { consoleSize: { height: process.consoleSize.rows, width: process.consoleSize.columns } } : {}),
+    ...(process.tty && process.consoleSize
+      ? { consoleSize: { height: process.consoleSize.rows, width: process.consoleSize.columns } }
+      : {}),
     user: ids(user),
     args: process.init ? [initTarget, "--", ...process.args] : process.args,
     env: withHome(withLinks(process.env, options.linkEnv), user),
@@ -35,7 +40,11 @@ export function containerProcess(plan: ContainerPlan, options: { user: ResolvedU
  * A process joining a container: everything not said is the container's (moby parity). `user` is resolved from the
  * request's user, or from the container's when that is empty.
  */
-export function buildExecProcess(container: Container, request: ExecRequest, options: { user: ResolvedUser; host: SpecHost; linkEnv?: readonly string[]; warn?: (text: string) => void }): OciProcess {
+export function buildExecProcess(
+  container: Container,
+  request: ExecRequest,
+  options: { user: ResolvedUser; host: SpecHost; linkEnv?: readonly string[]; warn?: (text: string) => void },
+): OciProcess {
   const { user, host, linkEnv = [], warn = () => {} } = options;
   const own = containerProcess(container.plan, { user, host, linkEnv, warn });
   const { consoleSize: _, ...base } = own;
@@ -55,7 +64,8 @@ function execEnv(plan: ContainerPlan, request: ExecRequest, linkEnv: readonly st
   const env = new Map(withLinks(plan.process.env, linkEnv).map((row) => [nameOf(row), row]));
   if (request.tty && !env.has("TERM")) env.set("TERM", "TERM=xterm");
   for (const row of request.env) {
-    if (nameOf(row) === "" || row.includes("\0")) throw new EngineError("invalid", `invalid environment variable: ${row}`);
+    if (nameOf(row) === "" || row.includes("\0"))
+      throw new EngineError("invalid", `invalid environment variable: ${row}`);
     if (row.includes("=")) env.set(nameOf(row), row);
     else env.delete(row);
   }
@@ -76,16 +86,25 @@ function withHome(env: readonly string[], user: ResolvedUser): readonly string[]
 
 const ids = ({ uid, gid, additionalGids }: ResolvedUser): OciProcess["user"] => ({ uid, gid, additionalGids });
 
-const sets = (capabilities: readonly string[]): OciCapabilities => ({ bounding: capabilities, effective: capabilities, permitted: capabilities });
+const sets = (capabilities: readonly string[]): OciCapabilities => ({
+  bounding: capabilities,
+  effective: capabilities,
+  permitted: capabilities,
+});
 
 /**
  * Refuses a working directory reached through descriptors or roots of processes: with a descriptor the runtime has
  * open on the host, it would lie outside the container (CVE-2024-21626).
  */
 export function safeCwd(cwd: string): string {
-  if (!cwd.startsWith("/")) throw new EngineError("invalid", `the working directory '${cwd}' is invalid, it needs to be an absolute path`, { cwd });
+  if (!cwd.startsWith("/"))
+    throw new EngineError("invalid", `the working directory '${cwd}' is invalid, it needs to be an absolute path`, {
+      cwd,
+    });
   if (/^\/+proc\/+.*\/(?:fd|fdinfo|cwd|root|exe|map_files)(?:\/|$)/.test(cwd) || /^\/+dev\/+fd(?:\/|$)/.test(cwd)) {
-    throw new EngineError("invalid", `the working directory '${cwd}' is invalid, it leads out of the container`, { cwd });
+    throw new EngineError("invalid", `the working directory '${cwd}' is invalid, it leads out of the container`, {
+      cwd,
+    });
   }
   return cwd;
 }

@@ -25,7 +25,9 @@ export async function gatherPropagation(plan: ContainerPlan, dataRoot: string): 
       const overDataRoot = source === "/" || dataRoot === source || dataRoot.startsWith(`${source}/`);
       if (wantsShared || !overDataRoot) {
         const needed = wantsShared ? "a shared mount" : "a shared or slave mount";
-        throw new EngineError("invalid", `path ${mount.source} is mounted on ${point} but it is not ${needed}`, { source });
+        throw new EngineError("invalid", `path ${mount.source} is mounted on ${point} but it is not ${needed}`, {
+          source,
+        });
       }
       privateTargets.add(mount.target);
       continue;
@@ -41,10 +43,13 @@ async function mountOf(path: string): Promise<{ point: string; optional: string 
   let best = { point: "/", optional: "" };
   for (const line of (await readFile("/proc/self/mountinfo", "utf8")).split("\n")) {
     const fields = line.split(" ");
-    const point = (fields[4] ?? "").replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const point = (fields[4] ?? "").replace(/\\([0-7]{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    );
     const holds = point === "/" || point === path || path.startsWith(`${point}/`);
     // of two mounts on one point the later row is on top
-    if (point !== "" && holds && point.length >= best.point.length) best = { point, optional: fields.slice(6, fields.indexOf("-", 6)).join(" ") };
+    if (point !== "" && holds && point.length >= best.point.length)
+      best = { point, optional: fields.slice(6, fields.indexOf("-", 6)).join(" ") };
   }
   return best;
 }

@@ -13,7 +13,8 @@ export function readInRoot(rootFd: number, path: string, maximumBytes: number): 
   try {
     const { size } = fstatSync(place);
     if (!fstatSync(place).isFile()) return "";
-    if (size > maximumBytes) throw new EngineError("invalid", `${path} of the container is larger than ${maximumBytes} bytes`, { path });
+    if (size > maximumBytes)
+      throw new EngineError("invalid", `${path} of the container is larger than ${maximumBytes} bytes`, { path });
     return readAll(place, size);
   } finally {
     closeSync(place);

@@ -22,7 +22,9 @@ export function refuseUnsafeRootfs(rootfs: string): void {
 
 function refuseLink(root: number, path: string): void {
   try {
-    closeSync(openInRoot(root, path, { resolve: resolveFlags.inRoot | resolveFlags.noSymlinks | resolveFlags.noMagicLinks }));
+    closeSync(
+      openInRoot(root, path, { resolve: resolveFlags.inRoot | resolveFlags.noSymlinks | resolveFlags.noMagicLinks }),
+    );
   } catch (error) {
     if (error instanceof SyscallError && error.code === "ENOENT") return; // the runtime makes it
     if (!(error instanceof SyscallError) || error.code !== "ELOOP") throw error;

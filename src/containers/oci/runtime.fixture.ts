@@ -1,13 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { randomBytes } from "node:crypto";
 import { $ } from "bun";
+import { errorMessage } from "../../base/errors.ts";
 import type { CreateRequest } from "../containers.ts";
 import { readCreateHost } from "../create/read-host.ts";
 import { testContainer, testImage } from "../create/request.fixture.ts";
 import type { OciRunConfig } from "../../spec/oci/image.ts";
-import { specJson } from "../../spec/oci/runtime.ts";
 import { containerSpec, type ContainerSpecInput } from "./container-spec.ts";
 import { hostnameFile } from "./etc-files.ts";
 
@@ -52,21 +52,45 @@ export class Bench {
     const bundle = join(this.folder, id.slice(0, 8));
     await mkdir(bundle);
     const image = testImage({ Env: ["PATH=/bin:/usr/bin"], ...options.image });
-    const container = testContainer(request, { id, image, host: readCreateHost(), rootfs: this.rootfs, folder: bundle });
+    const container = testContainer(request, {
+      id,
+      image,
+      host: readCreateHost(),
+      rootfs: this.rootfs,
+      folder: bundle,
+    });
     await writeFile(container.paths.hosts, "127.0.0.1\tlocalhost\n");
     await writeFile(container.paths.hostname, hostnameFile(container.plan.hostname));
     await writeFile(container.paths.resolv, "nameserver 10.0.0.1\n");
     // an own network namespace, as the engine makes one beforehand
     await using netns = await Netns.open();
     const network = container.plan.network.mode === "host" ? "" : netns.path;
-    const sources = new Map(container.plan.mounts.flatMap((mount) => (mount.type === "bind" ? [[mount.target, mount.source] as const] : [])));
-    const { spec, warnings } = await containerSpec(container, { namespacePaths: { network }, sources, shmPath: "", initPath: "", linkEnv: [], dataRoot: this.folder, ...options });
-    await writeFile(join(bundle, "config.json"), specJson(spec));
+    const sources = new Map(
+      container.plan.mounts.flatMap((mount) => (mount.type === "bind" ? [[mount.target, mount.source] as const] : [])),
+    );
+    const { spec, warnings } = await containerSpec(container, {
+      namespacePaths: { network },
+      sources,
+      shmPath: "",
+      initPath: "",
+      linkEnv: [],
+      dataRoot: this.folder,
+      ...options,
+    });
+    await writeFile(join(bundle, "config.json"), JSON.stringify(spec));
     const root = join(this.folder, "state");
-    const process = Bun.spawn([this.runtime, "--root", root, "run", "--bundle", bundle, id], { stdout: "pipe", stderr: "pipe", stdin: "ignore" });
+    const process = Bun.spawn([this.runtime, "--root", root, "run", "--bundle", bundle, id], {
+      stdout: "pipe",
+      stderr: "pipe",
+      stdin: "ignore",
+    });
     try {
       await options.whileRunning?.(id, root, this.runtime);
-      const [stdout, stderr, code] = await Promise.all([new Response(process.stdout).text(), new Response(process.stderr).text(), process.exited]);
+      const [stdout, stderr, code] = await Promise.all([
+        new Response(process.stdout).text(),
+        new Response(process.stderr).text(),
+        process.exited,
+      ]);
       return { code, stdout, stderr, warnings };
     } finally {
       await $`${this.runtime} --root ${root} delete --force ${id}`.quiet().nothrow();
@@ -96,7 +120,10 @@ class Netns {
   }
 
   static async open(): Promise<Netns> {
-    const holder = Bun.spawn(["unshare", "--net", "sh", "-c", "echo ready; exec sleep 60"], { stdout: "pipe", stdin: "ignore" });
+    const holder = Bun.spawn(["unshare", "--net", "sh", "-c", "echo ready; exec sleep 60"], {
+      stdout: "pipe",
+      stdin: "ignore",
+    });
     await holder.stdout.getReader().read();
     return new Netns(`/proc/${holder.pid}/ns/net`, async () => {
       holder.kill(9);
@@ -110,6 +137,9 @@ class Netns {
 }
 
 /** Value of a row of /proc/PID/status. */
-export const statusRow = (status: string, name: string): string => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
+export const statusRow = (status: string, name: string): string =>
+  new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
 
-export const readText = (path: string): Promise<string> => readFile(path, "utf8");
+/** What a promise fails with. */
+export const failure = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(() => "it did not fail", errorMessage);

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "bun:test";
 import { $ } from "bun";
 import { SeccompCache } from "../../security/seccomp/cache.ts";
-import { specJson } from "../../spec/oci/runtime.ts";
 import { testContainer } from "../create/request.fixture.ts";
 import { readSpecHost } from "./host.ts";
 import { buildExecProcess } from "./process.ts";
@@ -35,9 +34,27 @@ async function tryToEscape(bpf: string | undefined, keepIn?: SeccompCache): Prom
       ...(bpf === undefined ? {} : { compiledSeccomp: () => bpf }),
       whileRunning: async (id, state) => {
         await running(id, state);
-        const request = { args: ["sh", "-c", "cat /proc/self/status; unshare -U true && echo ESCAPED; mount -t tmpfs x /mnt && echo ESCAPED; true"], env: [], user: "", workingDir: "/", tty: false, privileged: false, attachStdin: false, attachStdout: true, attachStderr: true, detachKeys: "" };
+        const request = {
+          args: [
+            "sh",
+            "-c",
+            "cat /proc/self/status; unshare -U true && echo ESCAPED; mount -t tmpfs x /mnt && echo ESCAPED; true",
+          ],
+          env: [],
+          user: "",
+          workingDir: "/",
+          tty: false,
+          privileged: false,
+          attachStdin: false,
+          attachStdout: true,
+          attachStderr: true,
+          detachKeys: "",
+        };
         const file = join(bench.folder, "process.json");
-        await writeFile(file, specJson(buildExecProcess(testContainer({}), request, { user: root, host: readSpecHost() })));
+        await writeFile(
+          file,
+          JSON.stringify(buildExecProcess(testContainer({}), request, { user: root, host: readSpecHost() })),
+        );
         exec = await $`crun --root ${state} exec -p ${file} ${id}`.text();
         await keepIn?.keep(filter, runtime, join(state, id, "seccomp.bpf"));
         await writeFile(join(bench.rootfs, "gate"), "go\n");

@@ -43,7 +43,12 @@ export function buildSpec(input: SpecInput): { spec: OciSpec; warnings: string[]
   const spec: OciSpec = {
     // crun 1.8 refuses 1.2 and later
     ociVersion: "1.0.2",
-    process: containerProcess(plan, { user: input.user, host, linkEnv: input.linkEnv, warn: (text) => warnings.push(text) }),
+    process: containerProcess(plan, {
+      user: input.user,
+      host,
+      linkEnv: input.linkEnv,
+      warn: (text) => warnings.push(text),
+    }),
     root: { path: paths.rootfs, readonly: plan.readOnlyRootfs },
     ...(plan.namespaces.uts === "private" ? { hostname: plan.hostname } : {}),
     mounts: buildMounts({
@@ -78,7 +83,10 @@ const resolved = new Map<string, OciSeccomp | undefined>();
 const mostResolved = 64; // profiles times capability sets in use at once
 
 /** The container's seccomp filter in plain form; undefined = none. The same object for the same wish. */
-export function buildSeccomp({ security }: ContainerPlan, host: Pick<SpecHost, "arch" | "kernel">): OciSeccomp | undefined {
+export function buildSeccomp(
+  { security }: ContainerPlan,
+  host: Pick<SpecHost, "arch" | "kernel">,
+): OciSeccomp | undefined {
   const { seccomp, capabilities } = security;
   if (seccomp.kind === "unconfined") return undefined;
   const text = seccomp.kind === "profile" ? seccomp.profile : "";

@@ -46,7 +46,12 @@ test("a number nobody has is taken as it is, with root's group", () => {
 });
 
 test("added groups may be names or numbers", () => {
-  expect(find("1001", ["staff", "123", "wheel"])).toEqual({ uid: 1001, gid: 50, additionalGids: [50, 123, 10], home: "/" });
+  expect(find("1001", ["staff", "123", "wheel"])).toEqual({
+    uid: 1001,
+    gid: 50,
+    additionalGids: [50, 123, 10],
+    home: "/",
+  });
 });
 
 test("names that do not exist are refused with Docker's texts", () => {
@@ -60,7 +65,8 @@ test("numbers that would wrap around to root are refused (CVE-2024-40635)", () =
     expect(() => find(user)).toThrow("uids and gids must be in range 0-2147483647");
   }
   expect(() => find("0", ["4294967296"])).toThrow("uids and gids must be in range");
-  for (const user of ["0x0", " 0", "0 ", "1e3", "٠"]) expect(() => find(user)).toThrow("no matching entries in passwd file");
+  for (const user of ["0x0", " 0", "0 ", "1e3", "٠"])
+    expect(() => find(user)).toThrow("no matching entries in passwd file");
 });
 
 test("a broken row of the image never becomes root", () => {
@@ -85,7 +91,12 @@ test("resolveUser() reads the image's files, never the host's", () => {
   mkdirSync(join(root, "real"));
   writeFileSync(join(root, "real/passwd"), "only:x:7:8::/only:\n");
   // its own /etc/group is that very link: a loop, so none
-  expect(resolveUser(root, { user: "only", groups: [] })).toEqual({ uid: 7, gid: 8, additionalGids: [8], home: "/only" });
+  expect(resolveUser(root, { user: "only", groups: [] })).toEqual({
+    uid: 7,
+    gid: 8,
+    additionalGids: [8],
+    home: "/only",
+  });
   expect(() => resolveUser(root, { user: "daemon", groups: [] })).toThrow("unable to find user daemon");
 });
 
@@ -98,5 +109,7 @@ test("resolveUser() neither waits for a FIFO nor reads without bound", async () 
   const root = rootfs("traps");
   await $`mkfifo ${root}/etc/passwd`.quiet();
   await $`truncate -s 9M ${root}/etc/group`.quiet();
-  expect(() => resolveUser(root, { user: "5", groups: [] })).toThrow("/etc/group of the container is larger than 8388608 bytes");
+  expect(() => resolveUser(root, { user: "5", groups: [] })).toThrow(
+    "/etc/group of the container is larger than 8388608 bytes",
+  );
 });

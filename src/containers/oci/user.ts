@@ -22,24 +22,41 @@ const maximumFileBytes = 8 * 1024 * 1024; // 100,000 users; images come from str
 export function resolveUser(rootfs: string, request: { user: string; groups: readonly string[] }): ResolvedUser {
   const root = openRoot(rootfs);
   try {
-    return findUser(readInRoot(root, "/etc/passwd", maximumFileBytes), readInRoot(root, "/etc/group", maximumFileBytes), request);
+    return findUser(
+      readInRoot(root, "/etc/passwd", maximumFileBytes),
+      readInRoot(root, "/etc/group", maximumFileBytes),
+      request,
+    );
   } finally {
     closeSync(root);
   }
 }
 
 /** The same from the files' texts. */
-export function findUser(passwd: string, group: string, { user, groups }: { user: string; groups: readonly string[] }): ResolvedUser {
+export function findUser(
+  passwd: string,
+  group: string,
+  { user, groups }: { user: string; groups: readonly string[] },
+): ResolvedUser {
   const [userPart = "", groupPart = ""] = user.split(":");
   const wantedUid = userPart === "" ? 0 : parseId(userPart);
-  const entry = rows(passwd, 4).find(([name, , uid]) => (wantedUid === undefined ? name === userPart : parseId(uid ?? "") === wantedUid));
-  if (!entry && wantedUid === undefined) throw new EngineError("invalid", `unable to find user ${userPart}: no matching entries in passwd file`, { user });
+  const entry = rows(passwd, 4).find(([name, , uid]) =>
+    wantedUid === undefined ? name === userPart : parseId(uid ?? "") === wantedUid,
+  );
+  if (!entry && wantedUid === undefined)
+    throw new EngineError("invalid", `unable to find user ${userPart}: no matching entries in passwd file`, { user });
   const uid = checked(wantedUid ?? parseId(entry?.[2] ?? ""));
   const groupRows = rows(group, 3);
   const name = entry?.[0];
-  const gid = groupPart === "" ? checked(parseId(entry?.[3] ?? "0")) : findGroup(groupRows, groupPart, "unable to find group");
+  const gid =
+    groupPart === "" ? checked(parseId(entry?.[3] ?? "0")) : findGroup(groupRows, groupPart, "unable to find group");
   // memberships count only for a group that was not said
-  const member = groupPart !== "" || !name ? [] : groupRows.filter((row) => (row[3] ?? "").split(",").includes(name)).map((row) => checked(parseId(row[2] ?? "")));
+  const member =
+    groupPart !== "" || !name
+      ? []
+      : groupRows
+          .filter((row) => (row[3] ?? "").split(",").includes(name))
+          .map((row) => checked(parseId(row[2] ?? "")));
   const added = groups.map((wanted) => findGroup(groupRows, wanted, "Unable to find group"));
   return { uid, gid, additionalGids: [...new Set([gid, ...member, ...added])], home: entry?.[5] || "/" };
 }
@@ -67,6 +84,7 @@ const parseId = (text: string): number | undefined => (/^[+-]?\d+$/.test(text) ?
 
 function checked(id: number | undefined): number {
   // a broken number in the image's file must not become 0
-  if (id === undefined || id < 0 || id > maximumId) throw new EngineError("invalid", `uids and gids must be in range 0-${maximumId}`);
+  if (id === undefined || id < 0 || id > maximumId)
+    throw new EngineError("invalid", `uids and gids must be in range 0-${maximumId}`);
   return id;
 }

@@ -47,7 +47,15 @@ test("ensureWorkdir() refuses what is no folder, and links that lead nowhere", (
 });
 
 test("a working directory cannot go through descriptors (CVE-2024-21626)", () => {
-  for (const cwd of ["/proc/self/fd/7", "/proc/self/fd/7/../../..", "/proc//thread-self/fd/8", "/proc/1/root", "/proc/self/task/1/cwd/x", "/dev/fd/9", "//proc/self/fd/3"]) {
+  for (const cwd of [
+    "/proc/self/fd/7",
+    "/proc/self/fd/7/../../..",
+    "/proc//thread-self/fd/8",
+    "/proc/1/root",
+    "/proc/self/task/1/cwd/x",
+    "/dev/fd/9",
+    "//proc/self/fd/3",
+  ]) {
     expect(() => safeCwd(cwd)).toThrow("leads out of the container");
     expect(() => ensureWorkdir(rootfs("cve"), cwd, 0, 0)).toThrow("leads out of the container");
   }

@@ -48,7 +48,8 @@ function openExisting(root: number, path: string): number | undefined {
     return openInRoot(root, path);
   } catch (error) {
     if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
-    if (error instanceof SyscallError && error.code === "ENOTDIR") throw new EngineError("invalid", `Cannot mkdir: ${path} is not a directory`, { path });
+    if (error instanceof SyscallError && error.code === "ENOTDIR")
+      throw new EngineError("invalid", `Cannot mkdir: ${path} is not a directory`, { path });
     throw error;
   }
 }

@@ -35,7 +35,8 @@ export class SeccompCache {
       }
       const bytes = await readFile(path);
       const filter = bytes.subarray(digestBytes);
-      if (isFilter(filter) && digest(filter).equals(bytes.subarray(0, digestBytes))) this.#known.set(key, filter.toString("base64"));
+      if (isFilter(filter) && digest(filter).equals(bytes.subarray(0, digestBytes)))
+        this.#known.set(key, filter.toString("base64"));
       else await rm(path, { force: true });
     }
   }
@@ -79,7 +80,9 @@ export class SeccompCache {
   #key(seccomp: OciSeccomp, runtime: SeccompRuntime): string {
     const profile = this.#keys.get(seccomp) ?? digest(Buffer.from(JSON.stringify(seccomp))).toString("hex");
     this.#keys.set(seccomp, profile);
-    return createHash("sha256").update(JSON.stringify([profile, runtime.version, runtime.kernel, runtime.arch])).digest("hex");
+    return createHash("sha256")
+      .update(JSON.stringify([profile, runtime.version, runtime.kernel, runtime.arch]))
+      .digest("hex");
   }
 }
 
@@ -91,4 +94,5 @@ export interface SeccompRuntime {
 }
 
 const digest = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
-const isFilter = (bytes: Uint8Array): boolean => bytes.length > 0 && bytes.length <= maximumBytes && bytes.length % instructionBytes === 0;
+const isFilter = (bytes: Uint8Array): boolean =>
+  bytes.length > 0 && bytes.length <= maximumBytes && bytes.length % instructionBytes === 0;

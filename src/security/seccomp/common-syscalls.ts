@@ -81,4 +81,6 @@ const topics = {
   `,
 };
 
-export const commonSyscalls: readonly string[] = Object.values(topics).flatMap((topic) => topic.split(/\s+/).filter(Boolean));
+export const commonSyscalls: readonly string[] = Object.values(topics).flatMap((topic) =>
+  topic.split(/\s+/).filter(Boolean),
+);

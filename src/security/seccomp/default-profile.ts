@@ -1,11 +1,19 @@
 import { commonSyscalls } from "./common-syscalls.ts";
 import type { SeccompProfile, SeccompRule } from "./profile.ts";
 
-const allow = (names: string, more: Omit<SeccompRule, "names" | "action"> = {}): SeccompRule => ({ names: names.split(" "), action: "SCMP_ACT_ALLOW", ...more });
-const when = (value: number, op: "EQ" | "LT" | "GT" | "MASKED_EQ", index = 0) => ({ args: [{ index, value, op: `SCMP_CMP_${op}` }] });
+const allow = (names: string, more: Omit<SeccompRule, "names" | "action"> = {}): SeccompRule => ({
+  names: names.split(" "),
+  action: "SCMP_ACT_ALLOW",
+  ...more,
+});
+const when = (value: number, op: "EQ" | "LT" | "GT" | "MASKED_EQ", index = 0) => ({
+  args: [{ index, value, op: `SCMP_CMP_${op}` }],
+});
 
 // sys/personality.h: what a program may ask for without changing how it is protected
-const personalities = [0x0 /* PER_LINUX */, 0x8 /* PER_LINUX32 */, 0x20000 /* UNAME26 */, 0x20008, 0xffffffff /* asks only */];
+const personalities = [
+  0x0 /* PER_LINUX */, 0x8 /* PER_LINUX32 */, 0x20000 /* UNAME26 */, 0x20008, 0xffffffff /* asks only */,
+];
 
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET: a clone with none of them is allowed. */
 const newNamespaces = 0x7e020000;
@@ -73,9 +81,16 @@ export const defaultProfile: SeccompProfile = {
     ...personalities.map((persona) => allow("personality", when(persona, "EQ"))),
     ...byArchitecture.map(([arches, names]) => allow(names, { includes: { arches } })),
     ...Object.entries(byCapability).map(([capability, names]) => allow(names, { includes: { caps: [capability] } })),
-    allow("clone", { ...when(newNamespaces, "MASKED_EQ"), excludes: { caps: ["CAP_SYS_ADMIN"], arches: ["s390", "s390x"] } }),
+    allow("clone", {
+      ...when(newNamespaces, "MASKED_EQ"),
+      excludes: { caps: ["CAP_SYS_ADMIN"], arches: ["s390", "s390x"] },
+    }),
     // s390 takes the flags as its second argument
-    allow("clone", { ...when(newNamespaces, "MASKED_EQ", 1), includes: { arches: ["s390", "s390x"] }, excludes: { caps: ["CAP_SYS_ADMIN"] } }),
+    allow("clone", {
+      ...when(newNamespaces, "MASKED_EQ", 1),
+      includes: { arches: ["s390", "s390x"] },
+      excludes: { caps: ["CAP_SYS_ADMIN"] },
+    }),
     // its flags lie in memory, out of a filter's sight: ENOSYS makes the C library take clone
     { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38, excludes: { caps: ["CAP_SYS_ADMIN"] } },
   ],

@@ -36,12 +36,21 @@ export interface SyscallRule {
   readonly names?: readonly string[] | null;
   readonly action: string;
   readonly errnoRet?: number;
-  readonly args?: readonly { readonly index: number; readonly value: number; readonly valueTwo?: number; readonly op: string }[] | null;
+  readonly args?:
+    | readonly { readonly index: number; readonly value: number; readonly valueTwo?: number; readonly op: string }[]
+    | null;
 }
 
 const actions = new Set([
-  "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP", "SCMP_ACT_ERRNO", "SCMP_ACT_TRACE",
-  "SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY",
+  "SCMP_ACT_KILL",
+  "SCMP_ACT_KILL_PROCESS",
+  "SCMP_ACT_KILL_THREAD",
+  "SCMP_ACT_TRAP",
+  "SCMP_ACT_ERRNO",
+  "SCMP_ACT_TRACE",
+  "SCMP_ACT_ALLOW",
+  "SCMP_ACT_LOG",
+  "SCMP_ACT_NOTIFY",
 ]);
 const maximumBytes = 1024 * 1024; // Docker's own is 20 kB
 
@@ -61,7 +70,9 @@ export function parseProfile(text: string): SeccompProfile {
   const { defaultAction = "", syscalls, architectures, archMap } = profile;
   if (defaultAction !== "" && !isAction(defaultAction)) bad(`unknown defaultAction ${JSON.stringify(defaultAction)}`);
   if (isFilled(architectures) && isFilled(archMap)) {
-    bad("both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'");
+    bad(
+      "both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'",
+    );
   }
   for (const [field, list] of Object.entries({ syscalls, architectures, archMap })) {
     if (list !== undefined && list !== null && !Array.isArray(list)) bad(`${field} is not a list`);
@@ -76,21 +87,25 @@ export function parseProfile(text: string): SeccompProfile {
 function ruleTrouble(rule: unknown): string | undefined {
   if (!isObject(rule)) return "not an object";
   const { name, names, action, args, includes, excludes } = rule;
-  if (isFilled(names) && name) return "both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'";
+  if (isFilled(names) && name)
+    return "both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'";
   if (name !== undefined && typeof name !== "string") return "name is not a text";
   if (!isTexts(names)) return "names is not a list of texts";
   if (!isAction(action)) return `unknown action ${JSON.stringify(action)}`;
   if (args !== undefined && args !== null && !Array.isArray(args)) return "args is not a list";
   for (const condition of [includes, excludes]) {
     if (condition === undefined || condition === null) continue;
-    if (!isObject(condition) || !isTexts(condition["arches"]) || !isTexts(condition["caps"])) return "bad includes or excludes";
+    if (!isObject(condition) || !isTexts(condition["arches"]) || !isTexts(condition["caps"]))
+      return "bad includes or excludes";
     const kernel = condition["minKernel"];
-    if (kernel && (typeof kernel !== "string" || !/^\d+\.\d+/.test(kernel))) return `bad minKernel ${JSON.stringify(kernel)}`;
+    if (kernel && (typeof kernel !== "string" || !/^\d+\.\d+/.test(kernel)))
+      return `bad minKernel ${JSON.stringify(kernel)}`;
   }
   return undefined;
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const isAction = (value: unknown): boolean => typeof value === "string" && actions.has(value);
 const isFilled = (value: unknown): boolean => Array.isArray(value) && value.length > 0;
 const isTexts = (value: unknown): boolean =>

@@ -9,10 +9,13 @@ const host = { arch: "amd64", kernel: "6.18.44-x", capabilities: defaultCapabili
 
 /** Every (call, action, errno, arguments) once, sorted: what a filter does, however its rules are cut. */
 function effect(profile: ReturnType<typeof resolveSeccomp>): string[] {
-  const rows = (profile?.syscalls ?? []).flatMap((rule) => (rule.names ?? []).map((name) => JSON.stringify([name, rule.action, rule.errnoRet ?? null, rule.args ?? []])));
+  const rows = (profile?.syscalls ?? []).flatMap((rule) =>
+    (rule.names ?? []).map((name) => JSON.stringify([name, rule.action, rule.errnoRet ?? null, rule.args ?? []])),
+  );
   return [...new Set(rows)].sort();
 }
-const digest = (rows: readonly string[]): string => createHash("sha256").update(rows.join("\n")).digest("hex").slice(0, 16);
+const digest = (rows: readonly string[]): string =>
+  createHash("sha256").update(rows.join("\n")).digest("hex").slice(0, 16);
 
 // Digests of Docker's own profile (moby/profiles seccomp 0.2.3), resolved with the same conditions.
 const docker = [
@@ -23,9 +26,12 @@ const docker = [
   ["s390x", "6.18", [], "20241591d4d3f1fe"],
 ] as const;
 
-test.each(docker)("the default profile does what Docker's does on %s, Linux %s", (arch, kernel, capabilities, expected) => {
-  expect(digest(effect(resolveSeccomp(defaultProfile, { arch, kernel, capabilities })))).toBe(expected);
-});
+test.each(docker)(
+  "the default profile does what Docker's does on %s, Linux %s",
+  (arch, kernel, capabilities, expected) => {
+    expect(digest(effect(resolveSeccomp(defaultProfile, { arch, kernel, capabilities })))).toBe(expected);
+  },
+);
 
 test("the default profile takes the architectures of the host", () => {
   const resolved = resolveSeccomp(defaultProfile, host);
@@ -35,25 +41,28 @@ test("the default profile takes the architectures of the host", () => {
 });
 
 test("namespaces can be made only with CAP_SYS_ADMIN", () => {
-  const names = (capabilities: readonly string[]) => resolveSeccomp(defaultProfile, { ...host, capabilities })?.syscalls.flatMap((rule) => rule.names ?? []);
+  const names = (capabilities: readonly string[]) =>
+    resolveSeccomp(defaultProfile, { ...host, capabilities })?.syscalls.flatMap((rule) => rule.names ?? []);
   expect(names(defaultCapabilities)).not.toContain("unshare");
   expect(names([...defaultCapabilities, "CAP_SYS_ADMIN"])).toContain("unshare");
 });
 
 test("resolveSeccomp() wants all of includes and none of excludes", () => {
   const rule = (name: string, more: object) => ({ names: [name], action: "SCMP_ACT_ALLOW", ...more });
-  const profile = parseProfile(JSON.stringify({
-    defaultAction: "SCMP_ACT_ERRNO",
-    syscalls: [
-      rule("old", { excludes: { minKernel: "5.0" } }),
-      rule("new", { includes: { minKernel: "6.18" } }),
-      rule("newer", { includes: { minKernel: "6.19" } }),
-      rule("both", { includes: { caps: ["CAP_CHOWN", "CAP_SYS_ADMIN"] } }),
-      rule("arm", { includes: { arches: ["arm64"] } }),
-      rule("notHere", { excludes: { arches: ["amd64"] } }),
-      { name: "single", action: "SCMP_ACT_LOG", comment: "old spelling" },
-    ],
-  }));
+  const profile = parseProfile(
+    JSON.stringify({
+      defaultAction: "SCMP_ACT_ERRNO",
+      syscalls: [
+        rule("old", { excludes: { minKernel: "5.0" } }),
+        rule("new", { includes: { minKernel: "6.18" } }),
+        rule("newer", { includes: { minKernel: "6.19" } }),
+        rule("both", { includes: { caps: ["CAP_CHOWN", "CAP_SYS_ADMIN"] } }),
+        rule("arm", { includes: { arches: ["arm64"] } }),
+        rule("notHere", { excludes: { arches: ["amd64"] } }),
+        { name: "single", action: "SCMP_ACT_LOG", comment: "old spelling" },
+      ],
+    }),
+  );
   const resolved = resolveSeccomp(profile, host);
   expect(resolved?.syscalls).toEqual([
     { names: ["new"], action: "SCMP_ACT_ALLOW" },
@@ -80,7 +89,10 @@ test("parseProfile() refuses what is no profile and says where", () => {
     ["{", "Decoding seccomp profile failed: "],
     ["[]", "not a JSON object"],
     ['{"defaultAction":"SCMP_ACT_MAYBE"}', 'unknown defaultAction "SCMP_ACT_MAYBE"'],
-    ['{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"allow"}]}', 'syscalls[0]: unknown action "allow"'],
+    [
+      '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"allow"}]}',
+      'syscalls[0]: unknown action "allow"',
+    ],
     ['{"syscalls":[{"name":"a","names":["b"],"action":"SCMP_ACT_ALLOW"}]}', "both 'name' and 'names' are specified"],
     ['{"architectures":["x"],"archMap":[{}]}', "both 'architectures' and 'archMap' are specified"],
     ['{"syscalls":{"names":[]}}', "syscalls is not a list"],

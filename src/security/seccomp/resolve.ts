@@ -23,9 +23,18 @@ export interface SeccompHost {
 
 /** libseccomp's constants by Go's names of architectures. */
 const seccompArch: Readonly<Record<string, string>> = {
-  "386": "SCMP_ARCH_X86", amd64: "SCMP_ARCH_X86_64", arm: "SCMP_ARCH_ARM", arm64: "SCMP_ARCH_AARCH64",
-  loong64: "SCMP_ARCH_LOONGARCH64", mips64: "SCMP_ARCH_MIPS64", mips64le: "SCMP_ARCH_MIPSEL64", mipsle: "SCMP_ARCH_MIPSEL",
-  ppc64: "SCMP_ARCH_PPC64", ppc64le: "SCMP_ARCH_PPC64LE", riscv64: "SCMP_ARCH_RISCV64", s390: "SCMP_ARCH_S390",
+  "386": "SCMP_ARCH_X86",
+  amd64: "SCMP_ARCH_X86_64",
+  arm: "SCMP_ARCH_ARM",
+  arm64: "SCMP_ARCH_AARCH64",
+  loong64: "SCMP_ARCH_LOONGARCH64",
+  mips64: "SCMP_ARCH_MIPS64",
+  mips64le: "SCMP_ARCH_MIPSEL64",
+  mipsle: "SCMP_ARCH_MIPSEL",
+  ppc64: "SCMP_ARCH_PPC64",
+  ppc64le: "SCMP_ARCH_PPC64LE",
+  riscv64: "SCMP_ARCH_RISCV64",
+  s390: "SCMP_ARCH_S390",
   s390x: "SCMP_ARCH_S390X",
 };
 
@@ -43,7 +52,10 @@ export function resolveSeccomp(profile: SeccompProfile, host: SeccompHost): OciS
     ...(profile.flags?.length ? { flags: profile.flags } : {}),
     ...(profile.listenerPath ? { listenerPath: profile.listenerPath } : {}),
     ...(profile.listenerMetadata ? { listenerMetadata: profile.listenerMetadata } : {}),
-    syscalls: rules.filter((rule) => applies(rule, host)).map(plain).filter((rule) => rule.names?.length),
+    syscalls: rules
+      .filter((rule) => applies(rule, host))
+      .map(plain)
+      .filter((rule) => rule.names?.length),
   };
 }
 

@@ -30,11 +30,10 @@ export interface OciCapabilities {
   readonly permitted: readonly string[];
 }
 
-/** `Infinity` is RLIM_INFINITY; `specJson()` writes it. */
 export interface OciRlimit {
   readonly type: string;
-  readonly soft: number;
-  readonly hard: number;
+  readonly soft: number | RawJson;
+  readonly hard: number | RawJson;
 }
 
 export interface OciMount {
@@ -126,17 +125,14 @@ export interface OciThrottle extends DeviceNumber {
 declare global {
   interface JSON {
     /** ECMAScript proposal "JSON.parse source text access"; Bun 1.4 has it, TypeScript's library not yet. */
-    rawJSON(text: string): object;
+    rawJSON(text: string): RawJson;
   }
 }
 
-/** RLIM_INFINITY is more than a JavaScript number can hold; the runtimes read it as 64 bits. */
-const infinity = JSON.rawJSON("18446744073709551615");
-
-/** config.json or process.json as text. */
-export function specJson(spec: OciSpec | OciProcess): string {
-  const { rlimits = [] } = "process" in spec ? spec.process : spec;
-  const unlimited = rlimits.some(({ soft, hard }) => soft === Infinity || hard === Infinity);
-  // a replacer visits every value: it costs as much as all the rest
-  return unlimited ? JSON.stringify(spec, (_, value: unknown) => (value === Infinity ? infinity : value)) : JSON.stringify(spec);
+/** A value that JSON.stringify writes as it was given. */
+export interface RawJson {
+  readonly rawJSON: string;
 }
+
+/** RLIM_INFINITY is more than a JavaScript number can hold; the runtimes read it as 64 bits. */
+export const unlimited: RawJson = JSON.rawJSON("18446744073709551615");
