@@ -7,6 +7,7 @@ export const containerCommands = {
   "container diff": () => import("./diff.ts").then((m) => m.diff),
   "container exec": () => import("../exec/exec.ts").then((m) => m.exec),
   "container export": () => import("./export.ts").then((m) => m.exportCommand),
+  "container inspect": () => import("./inspect.ts").then((m) => m.inspect),
   "container kill": () => import("./kill.ts").then((m) => m.kill),
   "container logs": () => import("./logs.ts").then((m) => m.logs),
   "container ls": () => import("./ls.ts").then((m) => m.ls),

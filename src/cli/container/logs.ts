@@ -1,6 +1,6 @@
 import { command } from "../command.ts";
 import { Demultiplexer } from "../exec/demultiplex.ts";
-import { goTimestamp } from "./timestamp.ts";
+import { parseTimestamp } from "../values/timestamp.ts";
 
 export const logs = command({
   path: "container logs",
@@ -38,7 +38,7 @@ export const logs = command({
 function time(name: "since" | "until", text: string | undefined): Record<string, string> {
   if (text === undefined || text === "") return {};
   try {
-    return { [name]: goTimestamp(text, Date.now()) };
+    return { [name]: parseTimestamp(text) };
   } catch (error) {
     throw new Error(`invalid value for "${name}": ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
