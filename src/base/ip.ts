@@ -34,7 +34,7 @@ function parseIpv4(text: string): Ip | undefined {
 function parseIpv6(text: string): Ip | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const [head, tail] = halves.map(groupsOf);
+  const [head, tail] = halves.map((half, index) => groupsOf(half, index === halves.length - 1));
   if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined;
   const missing = 8 - head.length - (tail?.length ?? 0);
   if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
@@ -45,13 +45,13 @@ function parseIpv6(text: string): Ip | undefined {
   return { family: 6, value };
 }
 
-/** The 16-bit groups of one side of `::`; a dotted IPv4 tail counts as two. */
-function groupsOf(half: string): number[] | undefined {
+/** The 16-bit groups of one side of `::`; a dotted IPv4 tail (of the last side) counts as two. */
+function groupsOf(half: string, last: boolean): number[] | undefined {
   if (half === "") return [];
   const groups: number[] = [];
   const parts = half.split(":");
   for (const [index, part] of parts.entries()) {
-    if (part.includes(".") && index === parts.length - 1) {
+    if (part.includes(".") && last && index === parts.length - 1) {
       const tail = parseIpv4(part);
       if (tail === undefined) return undefined;
       groups.push(Number(tail.value >> 16n), Number(tail.value & 0xffffn));

@@ -30,7 +30,7 @@ export interface CreateParts {
   readonly pools: readonly AddressPoolConfig[] | undefined;
 }
 
-const predefinedNames = new Set(["bridge", "host", "none", "default", "container"]);
+const predefinedNames = new Set(["bridge", "host", "none", "default"]);
 
 /** Makes a network. Docker's texts for what is wrong with the request. */
 export async function createNetwork(parts: CreateParts, request: NetworkCreate): Promise<{ id: string; warning: string }> {
@@ -38,12 +38,13 @@ export async function createNetwork(parts: CreateParts, request: NetworkCreate):
   if (predefinedNames.has(request.name)) {
     throw new EngineError("forbidden", `operation is not permitted on predefined ${request.name} network `);
   }
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(request.name)) {
-    throw new EngineError("invalid", `invalid network name: ${JSON.stringify(request.name)}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+  // Docker takes nearly any name; what would break lines of output or paths is refused.
+  if (request.name.trim() === "" || request.name.length > 255 || /[\p{Cc}/]/u.test(request.name)) {
+    throw new EngineError("invalid", `invalid name: ${JSON.stringify(request.name)} is no name for a network`);
   }
   const driver = await loadDriver(request.driver);
   if (!driver.creatable) throw new EngineError("forbidden", `only one instance of "${request.driver}" network is allowed`);
-  if (request.ipamDriver !== "default") throw new EngineError("invalid", `ipam driver ${JSON.stringify(request.ipamDriver)} is not known: use "default"`);
+  if (request.ipamDriver !== "default") throw new EngineError("not-found", `plugin "${request.ipamDriver}" not found`);
   driver.check(request);
   checkPools(request.pools);
   const survey = await kernel.call({ op: "survey" }) as Survey;

@@ -60,7 +60,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     );
   };
   const kernel = new KernelClient({ onRulesLost: lost });
-  const ports = new PortTable({ ipv6 });
+  const ports = new PortTable({ ipv6, startAt: table === "berth0" ? 0 : Bun.hash.crc32(table) });
   const relays = new LoopbackRelays();
   const firewall: Firewall = new Firewall({
     kernel,

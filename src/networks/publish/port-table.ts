@@ -32,11 +32,16 @@ export class PortTable {
   readonly #wildcards: readonly string[];
   #last: number;
 
-  /** `ipv6`: whether a port on all addresses is one on `::` too. */
-  constructor(options: { ipv6: boolean; ephemeral?: readonly [number, number] }) {
+  /**
+   * `ipv6`: whether a port on all addresses is one on `::` too. `startAt`: how far into the range of free ports the
+   * first one is, so that engines beside each other do not try the same.
+   */
+  constructor(options: { ipv6: boolean; ephemeral?: readonly [number, number]; startAt?: number }) {
     this.#ephemeral = options.ephemeral ?? ephemeralRange();
     this.#wildcards = options.ipv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"];
-    this.#last = this.#ephemeral[1];
+    const [first, last] = this.#ephemeral;
+    const count = last - first + 1;
+    this.#last = first + (((options.startAt ?? 0) + count - 1) % count);
   }
 
   /**

@@ -23,6 +23,8 @@ export function bridgeUp(host: HostSockets, bridge: BridgeCommand): void {
   const ipv6 = bridge.addresses.some((address) => address.includes(":"));
   writeIfDifferent(`/proc/sys/net/ipv6/conf/${bridge.name}/disable_ipv6`, ipv6 ? "0" : "1");
   writeIfDifferent(`/proc/sys/net/ipv6/conf/${bridge.name}/accept_ra`, "0");
+  // Without a link-local address that is past its detection, forwarded packets wait a second for their neighbour.
+  writeIfDifferent(`/proc/sys/net/ipv6/conf/${bridge.name}/accept_dad`, "0");
   const writer = new NetlinkWriter();
   if (!link.up) setUp(writer, link.index);
   const present = listAddresses(host.route).filter((address) => address.index === link.index);

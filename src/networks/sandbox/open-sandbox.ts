@@ -116,6 +116,7 @@ function configure(inside: NetlinkSocket, links: readonly LinkCommand[], fresh: 
   if (fresh) setUp(writer, 1 /* lo */);
   for (const link of links) {
     if (link.addresses.some((address) => address.includes(":"))) {
+      writeSysctl(`net.ipv6.conf.${link.name}.accept_dad`, "0", true);
       writeSysctl(`net.ipv6.conf.${link.name}.disable_ipv6`, "0", true);
     }
     setUp(writer, link.index);
