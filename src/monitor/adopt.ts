@@ -10,6 +10,9 @@ import { removeFifos, reopenFifo } from "./stdio.ts";
 import { Task } from "./task.ts";
 import { execKey, openLog, type Tasks } from "./tasks.ts";
 
+/** The daemon may reap a process while it is being adopted; its word then is on the way. */
+const toldMs = 300;
+
 /**
  * Takes over processes that run already, after their monitor died. Those that are gone come back as exits: with the
  * code that their dead monitor wrote down or the daemon saw, else unknown.
@@ -21,7 +24,11 @@ export async function adopt(
   const held = receiveAll(with_.listener);
   const adopted: string[] = [];
   const gone: ExitEvent[] = [];
-  for (const container of containers) {
+  await Promise.all(containers.map(one));
+  for (const fd of held.values()) closeSync(fd);
+  return { adopted, gone };
+
+  async function one(container: AdoptProcess): Promise<void> {
     const { identity, started, execs, ...spec } = container;
     for (const { identity: execIdentity, ...exec } of execs) {
       const key = execKey(exec.execId);
@@ -34,13 +41,11 @@ export async function adopt(
       const lost = await takeOver(spec.id, { spec, run: spec.run, identity, prefix: `${spec.bundle}/`, started });
       if (lost) {
         gone.push(lost);
-        continue;
+        return;
       }
     }
     adopted.push(spec.id);
   }
-  for (const fd of held.values()) closeSync(fd);
-  return { adopted, gone };
 
   async function takeOver(
     key: string,
@@ -49,7 +54,7 @@ export async function adopt(
     const { spec, run, identity, prefix, started } = process;
     const { pid } = identity;
     let onExit: (exitCode: number | undefined) => void = () => {};
-    const alive = with_.reaper.watchForeign(pid, identity.identity, (exitCode) => onExit(exitCode));
+    const found = with_.reaper.watchForeign(pid, identity.identity, (exitCode) => onExit(exitCode));
     const take = (what: HeldDescriptor["what"]): number | undefined => {
       const name = `${key} ${what}`;
       const fd = held.get(name);
@@ -73,7 +78,7 @@ export async function adopt(
       onStdinClosed: with_.tasks.stdinClosed,
     });
     task.started = started;
-    if (alive) {
+    if (found.alive) {
       with_.tasks.track(key, task, (callback) => {
         onExit = callback;
       });
@@ -84,7 +89,7 @@ export async function adopt(
     task.hub.end();
     const execId = "execId" in spec ? { execId: spec.execId } : {};
     const known = with_.exits.get(spec.id, run, "execId" in spec ? spec.execId : undefined);
-    const code = known?.exitCode ?? with_.reaper.toldCode(pid);
+    const code = known?.exitCode ?? found.exitCode ?? (await with_.reaper.codeTold(pid, toldMs));
     const event: ExitEvent = known ?? {
       kind: "exit",
       id: spec.id,

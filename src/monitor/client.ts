@@ -65,6 +65,8 @@ class MonitorClient implements ConnectedMonitor {
   readonly #orphans = new Set<number>();
   #listener = -1;
   #connection: Promise<Connection>;
+  /** The connection of this moment, be it in the middle of reconnecting. */
+  #live: Connection | undefined;
   #closed = false;
 
   constructor(options: MonitorOptions) {
@@ -168,11 +170,13 @@ class MonitorClient implements ConnectedMonitor {
   }
 
   async close(): Promise<void> {
+    if (this.#listener === -1) return;
     this.#closed = true;
     process.removeListener("SIGCHLD", this.#onChild);
     for (const { fd } of this.#held.values()) closeSync(fd);
     this.#held.clear();
-    if (this.#listener !== -1) closeSync(this.#listener);
+    closeSync(this.#listener);
+    this.#listener = -1;
     (await this.#connection.catch(() => undefined))?.close();
   }
 
@@ -185,15 +189,21 @@ class MonitorClient implements ConnectedMonitor {
     const deadline = Date.now() + startTimeoutMs;
     let child: Bun.Subprocess | undefined;
     for (;;) {
+      // a connection to a monitor that dies right now is one more attempt, not one more loss
+      let installed = false;
       try {
         const connection = await Connection.open(join(this.#folder, "control.sock"), {
           onEvent: (event) => this.#take(event),
-          onClose: () => this.#lost(),
+          onClose: () => {
+            if (installed) this.#lost();
+          },
         });
         const { version, pid } = await connection.call("hello", { version: protocolVersion });
         if (version !== protocolVersion) throw new EngineError("conflict", `the monitor speaks version ${version}, this daemon ${protocolVersion}`);
         this.pid = pid;
         this.#identity = processIdentity(pid);
+        installed = true;
+        this.#live = connection;
         return connection;
       } catch (error) {
         if (error instanceof EngineError && error.kind === "conflict") throw error;
@@ -245,7 +255,8 @@ class MonitorClient implements ConnectedMonitor {
     if (this.pid !== before) {
       const processes = [...this.#known.values()].map(({ spec, identity, started, execs }) => ({ ...spec, identity, started, execs: [...execs.values()] }));
       for (const process of processes) for (const { pid } of [process.identity, ...process.execs.map((exec) => exec.identity)]) this.#orphans.add(pid);
-      this.#onChild();
+      // codes of those that ended meanwhile go ahead of the adoption that asks for them
+      for (const ended of this.#reapOrphans()) await connection.call("reaped", ended);
       const { gone } = await this.#adopt(connection, processes);
       for (const exit of gone) this.#take(exit);
     }
@@ -272,19 +283,30 @@ class MonitorClient implements ConnectedMonitor {
     return fds;
   }
 
-  /** Orphans of a dead monitor became ours, the nested subreaper's. */
   readonly #onChild = (): void => {
+    for (const ended of this.#reapOrphans()) {
+      // not by way of #connection: while it reconnects, an adoption waits for just this
+      void this.#live?.call("reaped", ended).catch((error: unknown) => {
+        this.#options.log("warn", `the monitor was not told of an exit: ${errorMessage(error)}`, ended);
+      });
+    }
+  };
+
+  /** Orphans of a dead monitor became ours, the nested subreaper's. */
+  #reapOrphans(): { pid: number; exitCode: number }[] {
+    const found: { pid: number; exitCode: number }[] = [];
     for (const pid of this.#orphans) {
       try {
         const ended = reap(pid);
         if (!ended) continue;
-        this.#orphans.delete(pid);
-        void this.#connection.then((connection) => connection.call("reaped", { pid, exitCode: ended.exitCode })).catch(() => {});
+        found.push(ended);
       } catch {
-        this.#orphans.delete(pid); // not our child
+        // not our child: the daemon was started again meanwhile
       }
+      this.#orphans.delete(pid);
     }
-  };
+    return found;
+  }
 
   #take(event: WireEvent): void {
     if (event.kind === "stdin-closed") {

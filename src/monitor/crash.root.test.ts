@@ -127,8 +127,9 @@ test("when daemon and monitor are both gone, the next ones adopt what runs and s
     expect(exit).toMatchObject({ exitCode: 15 });
     expect(bench.lines(stays)).toEqual(["one\n", "two\n"]);
   } finally {
-    process.kill(monitor.pid, "SIGKILL");
+    const last = monitor.pid;
     await monitor.close();
+    process.kill(last, "SIGKILL");
   }
 }, 20_000);
 
@@ -149,7 +150,7 @@ test("a monitor that replaces itself keeps its pid, its containers and every lin
   const shown = collect(stream);
   stream.write("again\n");
   expect(await shown.ended).toContain("got again\r\n");
-  expect((await bench.exited(screen.id)).exitCode).toBe(17);
+  expect(await bench.exited(screen.id)).toMatchObject({ exitCode: 17 });
 }, 20_000);
 
 test("signals to the daemon's process group do not reach the monitor", async () => {

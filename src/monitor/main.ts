@@ -40,6 +40,7 @@ export async function runMonitor(options: { execRoot: string }): Promise<void> {
   rmSync(adoptPath, { force: true });
   const listener = listenUnix(adoptPath);
 
+  let adopting: Promise<unknown> = Promise.resolve();
   const control: Control = new Control({
     hello: () => ({ version: protocolVersion, pid: process.pid, bootId }),
     list: () => ({ containers: listed(tasks), exits: finishedExits(tasks, exits) }),
@@ -61,7 +62,12 @@ export async function runMonitor(options: { execRoot: string }): Promise<void> {
       exits.remove(id, run, execId);
       return {};
     },
-    adopt: ({ containers }) => adopt(containers, { tasks, exits, reaper, listener }),
+    adopt: ({ containers }) => {
+      // one after the other: two at once would both take the same containers
+      const result = adopting.then(() => adopt(containers, { tasks, exits, reaper, listener }));
+      adopting = result.catch(() => {});
+      return result;
+    },
     fds: ({ socket, id, execId }) => ({ sent: sendHeld(tasks, socket, { id, execId }) }),
     reaped: ({ pid, exitCode }) => {
       reaper.told(pid, exitCode);

@@ -39,6 +39,11 @@ export class Output {
     }
   }
 
+  /** Nothing is on its way and nothing waits: all that was written has been taken. */
+  get quiet(): boolean {
+    return !this.#busy && this.#nothingWaits();
+  }
+
   /** Takes no more; true once nothing is on its way, so that all that is left is in the pipe. */
   park(): boolean {
     this.#parked = true;

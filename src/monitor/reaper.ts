@@ -46,13 +46,28 @@ export class Reaper {
     this.#check(pid);
   }
 
-  /** The same for a process that may be somebody else's child. False when that very process is gone already. */
-  watchForeign(pid: number, identity: string, onExit: OnExit): boolean {
+  /**
+   * The same for a process that may be somebody else's child. When that very process has ended already nobody is
+   * called back, and the answer is its code as far as it is known.
+   */
+  watchForeign(pid: number, identity: string, onExit: OnExit): { alive: true } | { alive: false; exitCode: number | undefined } {
     const pidfd = openIdentified(pid, identity);
-    if (pidfd === undefined) return false;
+    if (pidfd === undefined) return { alive: false, exitCode: this.#told.get(pid) };
+    if (pidfdState(pidfd) !== "alive") {
+      const exitCode = this.#codeOf(pid, pidfd);
+      closeSync(pidfd);
+      return { alive: false, exitCode };
+    }
     this.#foreign.set(pid, { pidfd, onExit, goneAtMs: 0 });
     this.#timer ??= setInterval(() => this.look(), 200);
-    return true;
+    return { alive: true };
+  }
+
+  /** The code of a process that is gone, if the daemon tells it within the time. */
+  async codeTold(pid: number, timeoutMs: number): Promise<number | undefined> {
+    const deadline = Date.now() + timeoutMs;
+    while (!this.#told.has(pid) && Date.now() < deadline) await Bun.sleep(5);
+    return this.#told.get(pid);
   }
 
   isForeign(pid: number): boolean {
@@ -65,11 +80,6 @@ export class Reaper {
     this.look();
   }
 
-  /** The code the daemon told of a process that is gone. */
-  toldCode(pid: number): number | undefined {
-    return this.#told.get(pid);
-  }
-
   forget(pid: number): void {
     this.#children.delete(pid);
     this.#dropForeign(pid);
@@ -79,6 +89,10 @@ export class Reaper {
   scan(): void {
     for (const pid of [...this.#children.keys()]) this.#check(pid);
     for (let zombie = anyZombie(); zombie && !runtimePids.has(zombie.pid); zombie = anyZombie()) {
+      if (this.#children.has(zombie.pid)) {
+        this.#check(zombie.pid); // it ended since the round above
+        continue;
+      }
       const ended = reap(zombie.pid);
       if (!ended) break;
       this.#strays.set(ended.pid, ended.exitCode);
@@ -92,14 +106,17 @@ export class Reaper {
     for (const [pid, entry] of [...this.#foreign]) {
       const state = pidfdState(entry.pidfd);
       if (state === "alive") continue;
-      let code = this.#told.get(pid) ?? exitCodeOfPidfd(entry.pidfd) ?? exitCodeOfZombie(pid);
-      code ??= childCode(pid);
+      const code = this.#codeOf(pid, entry.pidfd);
       entry.goneAtMs ||= Date.now();
       if (code === undefined && Date.now() - entry.goneAtMs < codeTimeoutMs) continue;
       this.#told.delete(pid);
       this.#dropForeign(pid);
       entry.onExit(code);
     }
+  }
+
+  #codeOf(pid: number, pidfd: number): number | undefined {
+    return this.#told.get(pid) ?? exitCodeOfPidfd(pidfd) ?? exitCodeOfZombie(pid) ?? childCode(pid);
   }
 
   #dropForeign(pid: number): void {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 import { setInherited } from "../kernel/descriptor.ts";
 import { execve } from "../kernel/execve.ts";
+import type { Output } from "./output.ts";
 import type { CreateProcess, ExecProcess, ProcessIdentity } from "./protocol.ts";
 import type { Reaper } from "./reaper.ts";
 import type { OpenStdio } from "./stdio.ts";
@@ -12,6 +13,7 @@ import { openLog, type Tasks } from "./tasks.ts";
 const variable = "BERTH_MONITOR_STATE";
 const settleMs = 2_000;
 const inputMs = 200;
+const quietMs = 500;
 
 /** What one program of this process leaves to the next: tasks, and the numbers of descriptors that stay open. */
 interface State {
@@ -41,7 +43,7 @@ export async function upgrade(command: readonly string[], with_: { folder: strin
   await Promise.race([Promise.all(all.map(([, task]) => task.stdin?.settled)), Bun.sleep(inputMs)]);
   // a client that lags would hold its container's output up
   for (const [, task] of all) task.hub.release();
-  await until(() => all.map(([, task]) => task.outputs.map((output) => output.park())).flat().every(Boolean), "output on its way");
+  await settleOutputs(all.flatMap(([, task]) => task.outputs));
   await Promise.all(all.map(([, task]) => task.log?.close()));
   const state: State = {
     lock: with_.lock,
@@ -63,6 +65,20 @@ export async function upgrade(command: readonly string[], with_: { folder: strin
   execve(path, command, { ...environment, [variable]: file });
 }
 
+/**
+ * Bun's streams read ahead of who asks, so a moment is awaited at which nothing is under way. A container that writes
+ * without a pause has none: its output is stopped in the middle, which may cost what was read ahead, 64 KiB at most.
+ */
+async function settleOutputs(outputs: readonly Output[]): Promise<void> {
+  const deadline = Date.now() + quietMs;
+  // two turns in a row: what was read in one is seen in the next
+  for (let quietTurns = 0; quietTurns < 2 && Date.now() < deadline; ) {
+    await new Promise((resolve) => setImmediate(resolve));
+    quietTurns = outputs.every((output) => output.quiet) ? quietTurns + 1 : 0;
+  }
+  await until(() => outputs.map((output) => output.park()).every(Boolean), "output on its way");
+}
+
 /** What the program before this one left; undefined in a monitor that begins. */
 export function inheritedState(): State | undefined {
   const file = process.env[variable];
@@ -82,7 +98,10 @@ export async function resume(state: State, tasks: Tasks, reaper: Reaper): Promis
     task.started = started;
     tasks.track(key, task, (onExit) => {
       if (!foreign) reaper.watch(process.pid, onExit);
-      else if (!reaper.watchForeign(process.pid, process.identity, onExit)) queueMicrotask(() => onExit(undefined));
+      else {
+        const found = reaper.watchForeign(process.pid, process.identity, onExit);
+        if (!found.alive) queueMicrotask(() => onExit(found.exitCode));
+      }
     });
   }
 }
