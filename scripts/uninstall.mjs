@@ -1,0 +1,72 @@
+// npm run uninstall: removes every container, image, volume and network of the engine, and all it put on this host.
+// Debian packages stay: others may use them by now.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { ask, berth, daemonArgs, daemonPid, engine, stopDaemon, stopMonitor, until } from "./engine.mjs";
+
+const say = (text) => console.log(`- ${text}`);
+const lines = ({ out }) => out.split("\n").filter(Boolean);
+/** Mount points at or below a folder, deepest first. */
+const mountsBelow = (folder) => readFileSync("/proc/self/mountinfo", "utf8").split("\n").map((line) => line.split(" ")[4] ?? "").filter((target) => target === folder || target.startsWith(`${folder}/`)).reverse();
+
+async function removeObjects() {
+  if (!existsSync(engine.dataRoot) || !existsSync(engine.program)) return;
+  if (daemonPid() === undefined) {
+    // only a daemon knows what its containers hold
+    spawn(engine.program, daemonArgs, { detached: true, stdio: "ignore", cwd: "/" }).unref();
+    await until("the daemon's answer", async () => (await ask("/_ping")) === "OK");
+  }
+  const containers = lines(berth("ps", "-aq"));
+  if (containers.length > 0) berth("rm", "-f", "-v", ...containers);
+  const networks = lines(berth("network", "ls", "-q", "--filter", "type=custom"));
+  if (networks.length > 0) berth("network", "rm", ...networks);
+  say(`removed containers: ${containers.length}, networks: ${networks.length}`);
+}
+
+/** As src/networks/engine-name.ts: the default bridge and the firewall's tables have this name. */
+function engineName() {
+  return engine.execRoot === "/run/berth" ? "berth0" : `berth${createHash("sha256").update(engine.execRoot).digest("hex").slice(0, 8)}`;
+}
+
+function removeNetwork() {
+  const name = engineName();
+  for (const family of ["inet", "ip", "ip6"]) spawnSync("nft", ["delete", "table", family, name], { stdio: "ignore" });
+  spawnSync("ip", ["link", "delete", name], { stdio: "ignore" });
+}
+
+/** The cgroup that holds the engine's containers; another engine's keep it. */
+function removeCgroups() {
+  for (const root of ["/sys/fs/cgroup", ...readdirSync("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`)]) {
+    try {
+      rmdirSync(`${root}/berth`);
+    } catch {
+      // not there, or another engine's containers are in it
+    }
+  }
+}
+
+function removeFiles() {
+  for (const folder of [engine.execRoot, engine.dataRoot]) {
+    for (const target of mountsBelow(folder)) spawnSync("umount", ["-l", target]);
+    const left = mountsBelow(folder);
+    if (left.length > 0) throw new Error(`still mounted: ${left.join(", ")}; nothing below it was deleted`);
+    rmSync(folder, { recursive: true, force: true });
+  }
+  for (const file of [engine.socket, engine.pidfile, engine.log]) rmSync(file, { force: true });
+  say(`removed ${engine.dataRoot}, ${engine.execRoot}, ${engine.socket}, ${engine.pidfile}, ${engine.log}`);
+}
+
+try {
+  await removeObjects();
+  const pid = daemonPid();
+  if (pid !== undefined) await stopDaemon(pid);
+  await stopMonitor();
+  removeNetwork();
+  removeCgroups();
+  removeFiles();
+  say("the engine is gone; Debian packages stay, dist/ and node_modules/ are yours to delete");
+} catch (error) {
+  console.error(`npm run uninstall: ${error.message}`);
+  process.exitCode = 1;
+}
