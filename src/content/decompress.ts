@@ -53,8 +53,8 @@ export async function* decompress(source: AsyncIterable<Uint8Array>, limits: Inf
 async function* inflate(compression: "gzip" | "zstd", packed: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const through = compression === "gzip" ? createGunzip({ chunkSize: chunkBytes }) : createZstdDecompress({ chunkSize: chunkBytes });
   const source = Readable.from(packed, { objectMode: false });
-  let sourceError: unknown;
-  source.once("error", (error) => void (sourceError = error));
+  let sourceError: Error | undefined;
+  source.once("error", (error: Error) => void (sourceError = error));
   pipeline(source, through, () => {
     // the error reaches the loop below
   });
@@ -75,8 +75,8 @@ async function* byProgram(name: "xz" | "bzip2", packed: AsyncIterable<Uint8Array
   const exit = Promise.withResolvers<number>();
   child.once("error", () => exit.resolve(127)).once("close", (code) => exit.resolve(code ?? 255));
   const source = Readable.from(packed, { objectMode: false });
-  let sourceError: unknown;
-  source.once("error", (error) => void (sourceError = error));
+  let sourceError: Error | undefined;
+  source.once("error", (error: Error) => void (sourceError = error));
   pipeline(source, child.stdin, () => {
     // a program that ends early says so by its status
   });

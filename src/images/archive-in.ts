@@ -1,10 +1,10 @@
+import { readFile } from "node:fs/promises";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { extract } from "tar-stream";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { decompress } from "../content/decompress.ts";
 import type { ContentStore, Spool } from "../content/store.ts";
-import { readFile } from "node:fs/promises";
 
 const maxMembers = 200_000;
 const maxBytes = 512 * 1024 ** 3;
@@ -80,7 +80,7 @@ export class ImageArchive implements AsyncDisposable {
     let bytes = 0;
     try {
       for await (const member of members) {
-        const { name, type, size = 0, linkname } = member.header;
+        const { name, type, size, linkname } = member.header;
         if (++count > maxMembers) throw badImage(`invalid image archive: more than ${maxMembers} members`);
         bytes += size;
         if (bytes > maxBytes) throw badImage(`invalid image archive: more than ${maxBytes} bytes`);

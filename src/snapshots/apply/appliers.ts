@@ -50,7 +50,7 @@ export class Appliers {
     signal?.addEventListener("abort", stop, { once: true });
     void reply.then(() => writer.stop(), () => writer.stop());
     try {
-      let sourceError: unknown;
+      let sourceError: Error | undefined;
       try {
         for await (const chunk of tar) {
           await writer.write(chunk);
@@ -58,7 +58,7 @@ export class Appliers {
         }
         if (!writer.stopped) writer.end();
       } catch (error) {
-        sourceError = error;
+        sourceError = error instanceof Error ? error : new Error(String(error));
         writer.abort();
       }
       const answer = await reply;
@@ -91,8 +91,7 @@ export class Appliers {
       clearTimeout(idle.timer);
       return idle.worker;
     }
-    const worker = new Worker(new URL("./apply-worker.ts", import.meta.url).href);
-    if ("unref" in worker && typeof worker.unref === "function") worker.unref(); // Bun: an idle one keeps no process alive
+    const worker = new Worker(new URL("./apply-worker.ts", import.meta.url).href, { ref: false });
     return worker;
   }
 

@@ -1,25 +1,22 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
 import { isMounted, mount, unmount } from "../../kernel/mount.ts";
 import { openRoot } from "../../kernel/openat2.ts";
-import { Appliers } from "../apply/appliers.ts";
+import type { Appliers } from "../apply/appliers.ts";
 import type { ApplyLimits } from "../apply/apply.ts";
 import { rebuildTar } from "../apply/split.ts";
+import type { SnapshotterOptions } from "../drivers.ts";
 import type { LayerSize, LayerStore, StagedLayer } from "../layers.ts";
 import type { Change, Snapshotter } from "../snapshotter.ts";
 import { Trash } from "../trash.ts";
 import { treeTar } from "../tree/tree-tar.ts";
 import { upperChanges } from "./changes.ts";
 import { makeInitLayer } from "./init-layer.ts";
+import { bootId, isDoubtful, isWhole, type Layer, LayerSync, readMeta, writeMeta } from "./layer-files.ts";
 import { upperUsage } from "./usage.ts";
-
-interface Layer extends LayerSize {
-  /** Name of the short link to the layer's files: `lowerdir` of 127 layers must fit in one page. */
-  readonly link: string;
-}
 
 /**
  * Layers and containers over overlayfs. Below `root`:
@@ -42,10 +39,11 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   readonly #orphans = new Set<string>();
   /** For option strings that are too long with whole paths. */
   readonly #linksFd: number;
+  readonly #sync = new LayerSync();
   #nextLink = 0;
   #staged = 0;
 
-  constructor(options: { root: string; appliers: Appliers; limits: ApplyLimits }) {
+  private constructor(options: SnapshotterOptions) {
     this.#root = options.root;
     this.#appliers = options.appliers;
     this.#limits = options.limits;
@@ -55,9 +53,15 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     this.#trash.sweep(join(this.#root, "tmp"));
     makeInitLayer(join(this.#root, "init"));
     this.#link("i", "../init");
-    this.#readLayers();
     this.#readContainers();
     this.#linksFd = openRoot(join(this.#root, "l"));
+  }
+
+  /** Opens the folders below `root`, finishes what an earlier process left, and drops layers that a power cut damaged. */
+  static async open(options: SnapshotterOptions): Promise<OverlaySnapshotter> {
+    const opened = new OverlaySnapshotter(options);
+    await opened.#readLayers();
+    return opened;
   }
 
   has(chainId: string): boolean {
@@ -182,27 +186,34 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     return [...this.#layers.keys()];
   }
 
-  settled(): Promise<void> {
-    return this.#trash.settled();
+  async settled(): Promise<void> {
+    await this.#sync.flush();
+    await this.#trash.settled();
   }
 
   #commit(folder: string, chainId: string, size: LayerSize): void {
     this.#orphans.delete(chainId);
     if (this.#layers.has(chainId)) return;
     const link = (this.#nextLink++).toString(36);
-    const layer: Layer = { link, sizeBytes: size.sizeBytes, tarBytes: size.tarBytes, diffId: size.diffId, irregular: size.irregular };
-    writeFileSync(join(folder, "meta"), JSON.stringify(layer));
+    const layer: Layer = { link, sizeBytes: size.sizeBytes, tarBytes: size.tarBytes, diffId: size.diffId, irregular: size.irregular, bootId };
+    writeMeta(folder, layer);
     fault("snapshot.apply.before-commit");
     this.#link(link, `../layers/${hex(chainId)}/diff`);
     renameSync(folder, this.#folder(chainId));
     this.#layers.set(chainId, layer);
     this.#chainOfLink.set(link, chainId);
+    this.#sync.add(this.#folder(chainId));
   }
 
-  #readLayers(): void {
+  async #readLayers(): Promise<void> {
     const known = new Set(["i"]);
     for (const name of readdirSync(join(this.#root, "layers"))) {
-      const layer = JSON.parse(readFileSync(join(this.#root, "layers", name, "meta"), "utf8")) as Layer;
+      const folder = join(this.#root, "layers", name);
+      const layer = readMeta(folder);
+      if (!layer || (isDoubtful(folder, layer) && !(await isWhole(folder, layer)))) {
+        this.#trash.put(folder);
+        continue;
+      }
       this.#layers.set(`sha256:${name}`, layer);
       this.#chainOfLink.set(layer.link, `sha256:${name}`);
       this.#link(layer.link, `../layers/${name}/diff`);
