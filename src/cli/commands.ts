@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { completionCommands } from "./completion/commands.ts";
 import { containerAliases, containerCommands } from "./container/commands.ts";
 import { imageAliases, imageCommands } from "./image/commands.ts";
 import { networkAliases, networkCommands } from "./network/commands.ts";
@@ -9,6 +10,7 @@ export type LoadCommand = () => Promise<Command>;
 
 /** Every command by its path. A command's module is loaded when the command runs: `berth ps` pays for `ps` alone. */
 export const commands: Readonly<Record<string, LoadCommand>> = {
+  ...completionCommands,
   ...containerCommands,
   ...imageCommands,
   ...networkCommands,
@@ -21,6 +23,7 @@ export const aliases: Readonly<Record<string, string>> = { ...containerAliases, 
 
 /** Management commands, and what their help says. */
 export const groups = {
+  completion: "Print the completion script for a shell",
   container: "Manage containers",
   image: "Manage images",
   network: "Manage networks",

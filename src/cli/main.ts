@@ -37,6 +37,11 @@ async function dispatch(program: string, argv: readonly string[]): Promise<numbe
   const [first, second] = global.args;
   if (first === undefined || global.help) return showRootHelp(program);
   if (first === "help") return showHelp(program, global.args.slice(1));
+  if (first === "__complete" || first === "__completeNoDesc") {
+    const { answerCompletion } = await import("./completion/answer.ts");
+    const context = new Context(values, program, first);
+    return answerCompletion(global.args, () => context.engine, process.stdout).finally(() => context.close());
+  }
   const grouped = Object.hasOwn(groups, first);
   if (grouped && (second === undefined || second === "--help" || second === "-h")) return showGroupHelp(program, first);
   const path = grouped ? `${first} ${second}` : first;

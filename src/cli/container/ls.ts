@@ -34,7 +34,8 @@ export const ls = command({
       ...(filters === undefined ? {} : { filters }),
     });
     renderList(rows, {
-      format,
+      // unlike other lists, where a format wins over --quiet
+      format: quiet ? undefined : format,
       quiet,
       columns: containerColumns({ truncate: !flags["no-trunc"], nowMs: Date.now() }),
       defaultFormat: `table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}${size ? "\\t{{.Size}}" : ""}`,
