@@ -73,6 +73,8 @@ async function socketWire(address: Address): Promise<Wire> {
       connectError: (_socket: Bun.Socket, error: Error) => ready.reject(connectFailure(error)),
     },
   };
+  // Bun tells a failed connect twice, by connectError and by Bun.connect: one of the two has no listener.
+  ready.promise.catch(() => undefined);
   try {
     await ("unix" in address ? Bun.connect({ ...options, unix: address.unix }) : Bun.connect({ ...options, ...address }));
   } catch (error) {
