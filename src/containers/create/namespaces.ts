@@ -13,11 +13,16 @@ export const containerOf = (mode: string | null | undefined): string | undefined
 /** Modes name containers by id, so that a rename does not break them. What is not found is kept for the start to say. */
 export function pinContainer(mode: string | null | undefined, containers: (ref: string) => Container): string {
   const ref = containerOf(mode);
-  if (!ref) return mode ?? "";
+  const found = ref ? findContainer(ref, containers) : undefined;
+  return found ? prefix + found.id : (mode ?? "");
+}
+
+/** moby parity: a create with a mode of no container succeeds; 404 from it would mean a missing image to clients. */
+export function findContainer(ref: string, containers: (ref: string) => Container): Container | undefined {
   try {
-    return prefix + containers(ref).id;
+    return containers(ref);
   } catch (error) {
-    if (error instanceof EngineError && error.kind === "not-found") return mode ?? "";
+    if (error instanceof EngineError && error.kind === "not-found") return undefined;
     throw error;
   }
 }

@@ -145,6 +145,13 @@ test("modes of other containers are pinned to ids and lend names", () => {
   expect(plan.hostname).toBe("their-name");
 });
 
+test("a mode of a container that is not there is for the start to refuse", () => {
+  const modes = { NetworkMode: "container:ghost", PidMode: "container:ghost", IpcMode: "container:ghost" };
+  const { plan, request } = normalized({ HostConfig: modes });
+  expect(request.hostConfig).toMatchObject(modes);
+  expect(plan.network.sharedWith).toBe("ghost");
+});
+
 test("host modes share names and refuse what cannot be", () => {
   const { plan, warnings } = normalized({
     HostConfig: {

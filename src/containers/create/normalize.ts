@@ -11,7 +11,7 @@ import { settleConfig, settleHostConfig } from "./host-config.ts";
 import { liftMacAddress } from "./mac-address.ts";
 import { mergeImage } from "./merge-image.ts";
 import { planMounts } from "./mounts/mounts.ts";
-import { containerOf, planNamespaces } from "./namespaces.ts";
+import { containerOf, findContainer, planNamespaces } from "./namespaces.ts";
 import { checkEndpoints, checkNetworkMode, isUserDefined, planNetwork, settleNetworkMode } from "./network.ts";
 import { checkPlatform } from "./platform.ts";
 import { planProcess } from "./process.ts";
@@ -103,10 +103,8 @@ function settleNames(
   context: CreateContext,
 ): { hostname: string; domainname: string } {
   const shared = containerOf(host.NetworkMode);
-  if (shared !== undefined) {
-    const { plan } = context.containers(shared);
-    return { hostname: plan.hostname, domainname: plan.domainname };
-  }
+  const owner = shared === undefined ? undefined : findContainer(shared, context.containers);
+  if (owner) return { hostname: owner.plan.hostname, domainname: owner.plan.domainname };
   const ownName = host.NetworkMode === "host" ? context.defaults.host.hostname : context.id.slice(0, 12);
   return { hostname: hostname || ownName, domainname };
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import type { CgroupAbilities, CreateHost } from "./defaults.ts";
 
@@ -44,21 +44,11 @@ function v1Abilities(): CgroupAbilities {
     cpuCfs: has("cpu/cpu.cfs_quota_us"),
     cpuRealtime: has("cpu/cpu.rt_period_us"),
     cpuset: has("cpuset/cpuset.cpus"),
-    blkioWeight: has("blkio/blkio.weight") || below("blkio", "blkio.bfq.weight"),
-    blkioWeightDevice: has("blkio/blkio.weight_device") || below("blkio", "blkio.bfq.weight_device"),
+    // crun 1.8 knows only the names of the old scheduler, not blkio.bfq.weight: Docker discards those as well
+    blkioWeight: has("blkio/blkio.weight"),
+    blkioWeightDevice: has("blkio/blkio.weight_device"),
     blkioThrottle: has("blkio/blkio.throttle.read_bps_device"),
   };
-}
-
-/** Files that the top of a hierarchy lacks show in any group below it; without one the answer is no, as Docker's is. */
-function below(controller: string, file: string): boolean {
-  const folder = `${v1Root}/${controller}`;
-  return (
-    existsSync(folder) &&
-    readdirSync(folder, { withFileTypes: true }).some(
-      (entry) => entry.isDirectory() && existsSync(`${folder}/${entry.name}/${file}`),
-    )
-  );
 }
 
 function v2Abilities(): CgroupAbilities {

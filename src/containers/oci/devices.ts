@@ -56,10 +56,17 @@ export async function gatherDevices(plan: ContainerPlan): Promise<GatheredDevice
   return { nodes, rules, all: privileged, numbers: await blockDevices(plan) };
 }
 
+/** A number left out means any: crun takes no -1 for it. */
 function parseRule(text: string): OciDeviceRule {
   const [type = "", numbers = "", access = ""] = text.split(" ");
-  const [major = 0, minor = 0] = numbers.split(":").map((part) => (part === "*" ? -1 : Number(part)));
-  return { allow: true, type, major, minor, access };
+  const [major = "*", minor = "*"] = numbers.split(":");
+  return {
+    allow: true,
+    type,
+    ...(major === "*" ? {} : { major: Number(major) }),
+    ...(minor === "*" ? {} : { minor: Number(minor) }),
+    access,
+  };
 }
 
 async function findDevice({ hostPath, containerPath }: DevicePlan): Promise<OciDevice[]> {

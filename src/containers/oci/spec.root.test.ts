@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "bun:test";
 import { capabilitiesOfMask, defaultCapabilities } from "../../security/capabilities.ts";
@@ -8,6 +9,9 @@ const benches = { crun: await openBench("crun"), runc: await openBench("runc") }
 afterAll(async () => {
   for (const bench of Object.values(benches)) await bench[Symbol.asyncDispose]();
 });
+
+// any block device will do
+const blockDevice = `/dev/${(await readdir("/sys/block"))[0] ?? ""}`;
 
 describe.each(["crun", "runc"] as const)("with %s", (name) => {
   const bench: Bench = benches[name];
@@ -232,6 +236,21 @@ describe.each(["crun", "runc"] as const)("with %s", (name) => {
     expect(
       await failure(bench.sh("true", { HostConfig: { DeviceRequests: [{ Count: -1, Capabilities: [["gpu"]] }] } })),
     ).toContain('could not select device driver "" with capabilities: [[gpu]]');
+  });
+
+  test("device rules and I/O limits reach the cgroup", async () => {
+    const out = await bench.sh(
+      "cat /sys/fs/cgroup/devices/devices.list /sys/fs/cgroup/blkio/blkio.throttle.read_bps_device",
+      {
+        HostConfig: {
+          DeviceCgroupRules: ["c 10:201 rw", "b *:* r"],
+          BlkioDeviceReadBps: [{ Path: blockDevice, Rate: 1048576 }],
+        },
+      },
+    );
+    expect(out).toContain("c 10:201 rw\n");
+    expect(out).toMatch(/^b \*:\* rm?$/m); // runtimes add mknod for all
+    expect(out).toMatch(/^\d+:\d+ 1048576$/m);
   });
 
   test("host modes share, own ones do not", async () => {

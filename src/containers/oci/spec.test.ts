@@ -228,7 +228,7 @@ test("user mounts carry read-only, recursion and propagation", () => {
   expect(options["/t"]).toEqual(["noexec", "nosuid", "nodev", "rprivate", "mode=700", "size=4096"]);
   expect(options["/exec"]).toEqual(["nosuid", "nodev", "rprivate", "exec", "size=1m", "rw"]);
   expect(() => build({ HostConfig: { Tmpfs: { "/t": "size=1m,nonsense" } } })).toThrow(
-    'invalid tmpfs option "nonsense"',
+    'invalid tmpfs option ["nonsense"]',
   );
   // comma-separated options cannot smuggle in what the kernel would read as another mount's
   expect(() => build({ HostConfig: { Tmpfs: { "/t": "lowerdir=/" } } })).toThrow("invalid tmpfs option");

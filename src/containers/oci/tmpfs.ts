@@ -44,7 +44,7 @@ export function tmpfsOptions(mount: Extract<MountPlan, { type: "tmpfs" }>): stri
     const name = option.split("=", 1)[0] ?? "";
     const known = option.includes("=") ? valued.has(name) : words.has(name);
     if (!known)
-      throw new EngineError("invalid", `invalid tmpfs option ${JSON.stringify(option)}`, { target: mount.target });
+      throw new EngineError("invalid", `invalid tmpfs option [${JSON.stringify(option)}]`, { target: mount.target });
     if (name === "defaults") continue;
     const kind = opposites.find((pair) => pair.includes(name))?.join() ?? (option.includes("=") ? name : option);
     kept.delete(kind);
