@@ -24,8 +24,8 @@ export interface HijackOptions {
   readonly gone: (fd: number) => boolean;
   /** Makes the container's side, before the answer's head: its failure is the answer. */
   readonly open: (signal: AbortSignal) => Promise<Duplex>;
-  /** A failure of `open` is told inside the stream, under a good status (exec start, engine-api.md 0.3). */
-  readonly errorsInStream: boolean;
+  /** Errors of `open` are text on the taken-over connection (attach), or ordinary JSON (exec). */
+  readonly errors: "text" | "json";
 }
 
 /** Joins the client's connection and a container's streams until one of them ends. */
@@ -35,13 +35,8 @@ export const hijackReply = (options: HijackOptions): Reply =>
     try {
       remote = await options.open(exchange.signal);
     } catch (error) {
-      if (options.errorsInStream) {
-        const { socket, input } = exchange.hijack(upgradeHead(exchange, options));
-        socket.end(frame(options.tty, `${errorMessage(error)}\r\n`));
-        void drop(input);
-      } else {
-        refuse(exchange, error);
-      }
+      if (options.errors === "json") throw error;
+      refuse(exchange, error);
       return;
     }
     const { socket, input } = exchange.hijack(upgradeHead(exchange, options));
@@ -65,15 +60,6 @@ function refuse(exchange: Exchange, error: unknown): void {
   );
   socket.end(`${errorMessage(error)}\r\n`);
   void drop(input);
-}
-
-function frame(tty: boolean, text: string): Uint8Array {
-  const payload = Buffer.from(text, "utf8");
-  if (tty) return payload;
-  const header = Buffer.alloc(8);
-  header[0] = 2; // stderr
-  header.writeUInt32BE(payload.length, 4);
-  return Buffer.concat([header, payload]);
 }
 
 function join(exchange: Exchange, parts: { socket: Socket; input: SocketInput; remote: Duplex; options: HijackOptions }): void {

@@ -24,7 +24,7 @@ export const containerStreamRoutes = {
         container = deps.containers.get(params.id);
         detachKeys = keysFor(container, context.query);
       } catch (error) {
-        return hijackReply({ tty: true, minor, baseHeaders: false, detachKeys: undefined, onDetach: () => {}, gone: deps.peer.gone, errorsInStream: false, open: () => Promise.reject(error) });
+        return hijackReply({ tty: true, minor, baseHeaders: false, detachKeys: undefined, onDetach: () => {}, gone: deps.peer.gone, errors: "text", open: () => Promise.reject(error) });
       }
       return hijackReply({
         tty: container.plan.process.tty,
@@ -33,7 +33,7 @@ export const containerStreamRoutes = {
         detachKeys,
         onDetach: () => publish(deps, container, "detach", context.caller),
         gone: deps.peer.gone,
-        errorsInStream: false,
+        errors: "text",
         open: (signal) => deps.containers.attach(params.id, attachOptions(context, signal)),
       });
     },
@@ -145,7 +145,7 @@ export const containerStreamRoutes = {
         detachKeys: exec.request.tty && exec.request.attachStdin ? parseDetachKeys(exec.request.detachKeys) : undefined,
         onDetach: () => publish(deps, container, "exec_detach", caller, { execID: exec.id }),
         gone: deps.peer.gone,
-        errorsInStream: true,
+        errors: "json", // one that ran already says so in its stream, made by execStart
         open: async (signal) => {
           const stream = await deps.containers.execStart(params.id, { ...common, signal, detach: false });
           if (!stream) throw new EngineError("internal", `exec ${params.id} gave no stream`);
