@@ -58,9 +58,11 @@ export interface ExecOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Which runtime program, as the daemon tells the monitor. `family` picks the driver. */
+/** Which runtime program, as the daemon tells the monitor. */
 export interface RuntimeChoice {
   readonly name: string;
+  /** As the probe found it; absent: by the program's file name. */
+  readonly family?: "crun" | "runc" | "other";
   readonly path: string;
   readonly args: readonly string[];
   readonly root: string;

@@ -3,7 +3,7 @@ import { releaseCrun, releaseRunc } from "./release.ts";
 import { type Family, OciRuntime } from "./oci-runtime.ts";
 import { crunState, runcState } from "./state.ts";
 
-/** Programs that share runc's command line, by what `--version` begins with. */
+/** Programs that share runc's command line: what we know of their files beyond it. */
 export const families = {
   crun: { name: "crun", state: crunState, release: releaseCrun, seccompFile: "seccomp.bpf" },
   runc: { name: "runc", state: runcState, release: releaseRunc },
@@ -17,6 +17,7 @@ export function openRuntime(choice: RuntimeChoice): RuntimeDriver {
 }
 
 function familyOf(choice: RuntimeChoice): Family {
+  if (choice.family) return families[choice.family];
   const program = choice.path.slice(choice.path.lastIndexOf("/") + 1);
   if (program.startsWith("crun")) return families.crun;
   if (program.startsWith("runc")) return families.runc;

@@ -1,12 +1,12 @@
 import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorMessage } from "../base/errors.ts";
 import { SyscallError } from "../kernel/call.ts";
 import { openPidfd, signalPidfd } from "../kernel/pidfd.ts";
 import type { CreateOptions, ExecOptions, RuntimeChoice, RuntimeDriver } from "./driver.ts";
 import { runtimeError } from "./failure.ts";
-import { invoke } from "./invoke.ts";
+import { invoke, invokeForOutput } from "./invoke.ts";
 import { type RuntimeState, startTicksOf } from "./state.ts";
 
 /** What differs between the programs that share runc's command line. */
@@ -73,7 +73,7 @@ export class OciRuntime implements RuntimeDriver {
   async kill(id: string, signal: number, options: { all?: boolean } = {}): Promise<void> {
     if (options.all) return this.#killAll(id, signal);
     const state = this.#state(id);
-    if (!state) return this.#run(id, ["kill", id, String(signal)]);
+    if (!state) return this.#killByCommand(id, signal);
     if (!signalProcess(state.pid, signal, state.startTicks)) throw notRunning(id);
   }
 
@@ -106,6 +106,7 @@ export class OciRuntime implements RuntimeDriver {
 
   async pids(id: string): Promise<number[]> {
     const state = this.#state(id);
+    if (!this.#family.state) return this.#pidsByCommand(id);
     for (const cgroup of state?.cgroups ?? []) {
       const pids = await pidsBelow(cgroup);
       if (pids.length > 0) return pids;
@@ -126,6 +127,25 @@ export class OciRuntime implements RuntimeDriver {
 
   #state(id: string): RuntimeState | undefined {
     return this.#family.state?.(this.root, id);
+  }
+
+  async #killByCommand(id: string, signal: number): Promise<void> {
+    try {
+      await invoke(this.#choice, ["kill", id, String(signal)]);
+    } catch (error) {
+      if (/not running|does not exist|no such process|no such file/i.test(errorMessage(error))) throw notRunning(id);
+      throw runtimeError("other", error, { id });
+    }
+  }
+
+  async #pidsByCommand(id: string): Promise<number[]> {
+    try {
+      const text = await invokeForOutput(this.path, [...this.#choice.args, "--root", this.root, "ps", "--format", "json", id], psTimeoutMs);
+      const pids: unknown = JSON.parse(text);
+      return Array.isArray(pids) ? pids.filter((pid): pid is number => Number.isInteger(pid)) : [];
+    } catch {
+      return []; // it is gone, or this program has no ps
+    }
   }
 
   async #run(id: string, args: readonly string[]): Promise<void> {
@@ -160,6 +180,7 @@ export class OciRuntime implements RuntimeDriver {
 }
 
 let updates = 0;
+const psTimeoutMs = 10_000;
 
 const notRunning = (id: string): EngineError => new EngineError("not-found", `container ${id} is not running`, { id });
 
