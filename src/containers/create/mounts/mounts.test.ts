@@ -214,7 +214,7 @@ test("a bind that holds the data root is a slave of the host", () => {
   expect(binds("/:/host", "/var/lib:/lib2", "/var/lib/berth/x:/y")).toMatchObject([
     { propagation: "rslave" },
     { propagation: "rslave" },
-    { propagation: "" },
+    { propagation: "rprivate" },
   ]);
   expect(() => binds("/:/host:private")).toThrow(
     'must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root',

@@ -124,12 +124,14 @@ const anonymousVolume = (target: string, driver: string): MountPlan => ({
 });
 
 /**
- * A bind that holds the data root sees every mount the engine makes there. With rslave they leave the container when
+ * Settles the propagation of a bind. One that holds the data root sees every mount the engine makes there. With rslave they leave the container when
  * they leave the host; else each would stay busy (moby parity).
  */
 function overDataRoot(mount: MountPlan, dataRoot: string): MountPlan {
-  if (mount.type !== "bind" || !isWithin(dataRoot, mount.source)) return mount;
-  if (mount.propagation === "") return { ...mount, propagation: "rslave" };
+  if (mount.type !== "bind") return mount;
+  const within = isWithin(dataRoot, mount.source);
+  if (mount.propagation === "") return { ...mount, propagation: within ? "rslave" : "rprivate" };
+  if (!within) return mount;
   if (mount.propagation === "rslave" || mount.propagation === "rshared") return mount;
   const why = `must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root`;
   throw new EngineError(
