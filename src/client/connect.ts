@@ -37,6 +37,8 @@ class Client implements EngineClient {
   readonly #tls: ClientTls | undefined;
   readonly #fixedVersion: boolean;
   #version: string;
+  /** The daemon has answered to this version; what is sent once (an upload) waits for that. */
+  #agreed = false;
   /** A connection that has served a call and waits for the next. */
   #idle: Wire | undefined;
 
@@ -86,6 +88,8 @@ class Client implements EngineClient {
   /** Sends a request and reads the answer's head. Rejects with ApiError for 4xx and 5xx. */
   async #send(id: OperationId, input: object, options: SendOptions): Promise<Sent> {
     options.signal?.throwIfAborted();
+    // An upload cannot be sent again in an older version of the API
+    if (options.upload && !this.#fixedVersion && !this.#agreed) await this.call("SystemPing", {}, undefined, options.signal ? { signal: options.signal } : {});
     for (;;) {
       const version = this.#version;
       const kept = options.upgrade === true || options.upload ? undefined : this.#takeIdle();
@@ -95,7 +99,10 @@ class Client implements EngineClient {
       const settle = (): void => options.signal?.removeEventListener("abort", abort);
       try {
         const answer = await this.#exchange(wire, id, input, options);
-        if (answer.status < 400) return { wire, answer, settle };
+        if (answer.status < 400) {
+          this.#agreed = true;
+          return { wire, answer, settle };
+        }
         const error = apiError(answer.status, await answer.body.text());
         settle();
         this.#release(wire, answer);

@@ -28,6 +28,8 @@ export const info = command({
       failure = error;
     }
     if (formatted) {
+      // A template of the client's half alone needs no server.
+      if (server === undefined && flags.format !== "json" && !/\.(ClientInfo|ServerErrors)\b/.test(flags.format ?? "")) throw new ExitError(1, failureText(failure, engine.host));
       // Known fields that are absent are there for templates, unknown ones are errors.
       const fields = { ...Object.fromEntries(optional.map((name) => [name, ""])), ...server, HTTPProxy: server?.HttpProxy ?? "", HTTPSProxy: server?.HttpsProxy ?? "", CPUCfsPeriod: server?.CpuCfsPeriod, CPUCfsQuota: server?.CpuCfsQuota, ClientInfo };
       const json = { ...server, ...(failure === undefined ? {} : { ServerErrors: [failureText(failure, engine.host)] }), ClientInfo };
