@@ -2,6 +2,9 @@
 export function rawMode(stdin: NodeJS.ReadStream): Disposable {
   if (!stdin.isTTY) return { [Symbol.dispose]() {} };
   stdin.setRawMode(true);
+  // Bun leaves output processing on, which turns the container's own \r\n into \r\r\n and \n into \r\n; stty is in
+  // every base system, and without it most programs still look right
+  if (Bun.which("stty") !== null) Bun.spawnSync(["stty", "-opost"], { stdin: "inherit", stdout: "ignore", stderr: "ignore" });
   const restore = (): void => {
     stdin.setRawMode(false);
   };
