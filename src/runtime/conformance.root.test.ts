@@ -38,6 +38,7 @@ for (const kind of ["crun", "runc", "other"] as const) {
       await driver.delete(id);
       await driver.delete(id);
       expect(existsSync(join(driver.root, id))).toBe(false);
+      for (const controller of readdirSync("/sys/fs/cgroup")) expect(existsSync(`/sys/fs/cgroup/${controller}/berth-test/${id}`)).toBe(false);
       expect(readdirSync(`${driver.root}-log`)).toEqual([]);
     });
 

@@ -1,11 +1,12 @@
 import type { RuntimeChoice, RuntimeDriver } from "./driver.ts";
+import { removeCrun } from "./remove.ts";
 import { releaseCrun, releaseRunc } from "./release.ts";
 import { type Family, OciRuntime } from "./oci-runtime.ts";
 import { crunState, runcState } from "./state.ts";
 
 /** Programs that share runc's command line: what we know of their files beyond it. */
 export const families = {
-  crun: { name: "crun", state: crunState, release: releaseCrun, seccompFile: "seccomp.bpf" },
+  crun: { name: "crun", state: crunState, release: releaseCrun, remove: removeCrun, seccompFile: "seccomp.bpf" },
   runc: { name: "runc", state: runcState, release: releaseRunc },
   /** Any other: nothing is known of its files. */
   other: { name: "other" },

@@ -16,6 +16,8 @@ export interface Family {
   readonly state?: (root: string, id: string) => RuntimeState | undefined;
   /** Lets a created init go on without a program of its own; false = this way is closed, use the command. */
   readonly release?: (root: string, id: string) => Promise<boolean>;
+  /** Removes an ended container without a program; false = use the command. */
+  readonly remove?: (root: string, id: string) => boolean;
   /** File under `<root>/<id>` with the compiled seccomp filter. */
   readonly seccompFile?: string;
 }
@@ -96,6 +98,7 @@ export class OciRuntime implements RuntimeDriver {
   }
 
   async delete(id: string, options: { force?: boolean } = {}): Promise<void> {
+    if (this.#family.remove?.(this.root, id)) return;
     try {
       await invoke(this.#choice, options.force ? ["delete", "--force", id] : ["delete", id]);
     } catch (error) {

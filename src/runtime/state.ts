@@ -8,6 +8,9 @@ export interface RuntimeState {
   readonly startTicks: string;
   /** Folders of its cgroup, as far as they can be told. */
   readonly cgroups: readonly string[];
+  /** Below each hierarchy; empty when it is not one path. */
+  readonly cgroupPath: string;
+  readonly systemd: boolean;
 }
 
 /** crun: `<root>/<id>/status`. Undefined when there is no such container. */
@@ -19,6 +22,8 @@ export function crunState(root: string, id: string): RuntimeState | undefined {
   return {
     pid: Number(status["pid"]),
     startTicks: String(status["process-start-time"]),
+    cgroupPath: path,
+    systemd: status["systemd-cgroup"] === true,
     cgroups: path ? bases.map((base) => join(base, path)) : [],
   };
 }
@@ -32,6 +37,8 @@ export function runcState(root: string, id: string): RuntimeState | undefined {
   return {
     pid: Number(state["init_process_pid"]),
     startTicks: String(state["init_process_start"]),
+    cgroupPath: "",
+    systemd: false,
     cgroups: preferred.filter((path): path is string => typeof path === "string" && path !== ""),
   };
 }
