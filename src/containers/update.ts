@@ -18,7 +18,7 @@ export async function updateContainer(deps: ContainerDeps, ref: string, change: 
   if (isLive(after.state)) {
     try {
       const { numbers } = await gatherDevices(plan);
-      const resources = buildResources(plan.resources, readSpecHost(), numbers, { clear: true });
+      const resources = buildResources(plan.resources, readSpecHost(), numbers, { previous: before.plan.resources });
       await deps.runtimes.get(plan.runtime).driver.update(id, resources);
     } catch (error) {
       // What the kernel refused must not come back at the next start.

@@ -12,24 +12,32 @@ export const cgroupsPath = (id: string, parent: string): string =>
 /** Numbers of the block devices that limits name, by path. */
 export type DeviceNumbers = ReadonlyMap<string, DeviceNumber>;
 
+// crun 1.8 writes what it is given, and the kernel takes no -1 here: PID_MAX_LIMIT, more than any machine can have
+const noPidsLimit = 4_194_304;
+
 /**
- * Limits as OCI has them, in cgroup v1's units: runtimes convert for v2. Only what is set is written. Devices are not
- * in it. For `update` give `clear`: what is not limited is then written as such.
+ * Limits as OCI has them, in cgroup v1's units: runtimes convert for v2. Only what is set is written; devices are not
+ * in it. For the update of a running container give `previous`: what was limited and no longer is, is written as such.
  */
 export function buildResources(
   r: ResourcePlan,
   host: Pick<SpecHost, "cgroupVersion">,
   numbers: DeviceNumbers,
-  options: { clear?: boolean } = {},
+  options: { previous?: ResourcePlan } = {},
 ): OciResources {
-  const memory = buildMemory(r, host);
+  const { previous } = options;
+  const memory = {
+    ...buildMemory(r, host),
+    ...(r.memorySwap === -1 && previous && previous.memorySwap > 0 ? { swap: -1 } : {}),
+  };
   const cpu = buildCpu(r);
   const blockIO = buildBlockIo(r, numbers);
+  const pids = r.pids > 0 ? r.pids : previous && previous.pids > 0 ? noPidsLimit : 0;
   return {
     ...filled("memory", memory),
     ...filled("cpu", cpu),
     ...filled("blockIO", blockIO),
-    ...(r.pids > 0 ? { pids: { limit: r.pids } } : options.clear ? { pids: { limit: -1 } } : {}),
+    ...(pids > 0 ? { pids: { limit: pids } } : {}),
   };
 }
 

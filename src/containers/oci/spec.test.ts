@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { unlimited } from "../../spec/oci/runtime.ts";
 import type { CreateRequest } from "../containers.ts";
 import { testContainer } from "../create/request.fixture.ts";
+import { buildResources } from "./cgroup.ts";
 import type { GatheredDevices } from "./devices.ts";
 import type { SpecHost } from "./host.ts";
 import { buildExecProcess } from "./process.ts";
@@ -174,6 +175,16 @@ test("resources are written in v1's units, only those that are set", () => {
       throttleWriteIOPSDevice: [{ major: 8, minor: 16, rate: 8 }],
     },
   });
+});
+
+test("an update writes what is no longer limited", () => {
+  const { plan } = testContainer({ HostConfig: { Memory: 64e6, PidsLimit: 5 } });
+  const after = { ...plan.resources, pids: 0, memorySwap: -1 };
+  expect(buildResources(after, host, new Map(), { previous: plan.resources })).toEqual({
+    memory: { limit: 64e6, swap: -1 },
+    pids: { limit: 4194304 },
+  });
+  expect(buildResources(after, host, new Map(), { previous: after })).toEqual({ memory: { limit: 64e6 } });
 });
 
 test("a mount of the user takes the place of ours, and one at /dev those below", () => {
