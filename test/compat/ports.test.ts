@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { client, clientNames } from "../harness/clients.ts";
 import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
 import { run, until } from "../harness/run.ts";
+import { udpEcho } from "../harness/udp-echo.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -60,7 +61,10 @@ describe.each(clientNames)("%s", (name) => {
 
   test("a range of ports and UDP are published", async () => {
     const c = `${name}-range`;
-    await cli(["run", "-d", "--name", c, "-p", "28200-28201:80-81", "-p", "28202:53/udp", "busybox", "sh", "-c", "mkdir /w; echo page > /w/index.html; httpd -p 80 -h /w; exec nc -u -l -p 53 -e cat"]);
+    await cli(["run", "-d", "--name", c, "-p", "28200-28201:80-81", "-p", "28202:53/udp", ...httpd]);
+    const pid = await daemon.ok("inspect", "-f", "{{.State.Pid}}", c);
+    // busybox has no UDP server: ours runs in the container's network
+    await using _echo = await udpEcho(pid, 53);
     await until("tcp", async () => (await page("http://127.0.0.1:28200/")) === "page\n");
     expect((await cli(["port", c])).stdout).toContain("81/tcp -> 0.0.0.0:28201");
     let echoed = "";

@@ -14,7 +14,7 @@ afterAll(() => daemon[Symbol.asyncDispose](), 60_000);
 describe.each(clientNames)("%s", (name) => {
   const cli = (args: string[], options = {}) => client(daemon, name)(args, options);
 
-  test("run -it gives a terminal with the window's size, its signals and its exit status", async () => {
+  test("run -it gives a terminal with the window's size and its exit status", async () => {
     await using terminal = openTerminal(daemon, name, ["run", "--rm", "-it", "busybox", "sh"], { rows: 40, columns: 100 });
     await terminal.expect("# ");
     terminal.write("stty size; tty; echo TERM=$TERM\r");
@@ -26,9 +26,15 @@ describe.each(clientNames)("%s", (name) => {
       terminal.write("stty size\r");
       return terminal.text().includes("50 120");
     });
-    terminal.write("sleep 600\r");
-    terminal.write("\x03");
     terminal.write("exit 9\r");
+    expect(await terminal.exited()).toBe(9);
+  });
+
+  test("^C on the terminal reaches the program as a signal", async () => {
+    await using terminal = openTerminal(daemon, name, ["run", "--rm", "-it", "busybox", "sh", "-c", "trap 'echo got it; exit 9' INT; echo ready; while :; do sleep 0.05; done"]);
+    await terminal.expect("ready");
+    terminal.write("\x03");
+    await terminal.expect("got it");
     expect(await terminal.exited()).toBe(9);
   });
 

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Result, run, type RunOptions, until } from "./run.ts";
 
@@ -48,7 +48,7 @@ export async function startDaemon(options: { args?: readonly string[]; env?: Rec
     execRoot,
     log,
     pid: () => child?.pid ?? 0,
-    monitorPid: async () => Number(await readFile(join(execRoot, "monitor/pid"), "utf8")),
+    monitorPid: () => findMonitor(execRoot),
     docker: (words, more) => run(["docker", ...words], { ...more, env: { DOCKER_HOST: `unix://${socket}`, DOCKER_BUILDKIT: "0", ...more?.env } }),
     berth: (words, more) => run([...program, ...words], { ...more, env: { DOCKER_HOST: `unix://${socket}`, ...more?.env } }),
     ok: async (...words) => {
@@ -106,6 +106,16 @@ async function dispose(daemon: TestDaemon): Promise<void> {
 export async function mounts(folder: string): Promise<string[]> {
   const lines = (await readFile("/proc/self/mountinfo", "utf8")).split("\n");
   return lines.map((line) => line.split(" ")[4] ?? "").filter((target) => target.startsWith(`${folder}/`));
+}
+
+/** The monitor of an exec root; throws when none runs. */
+async function findMonitor(execRoot: string): Promise<number> {
+  for (const name of await readdir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const words = (await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")).split("\0"); // it ended meanwhile
+    if (words.includes("monitor") && words.includes(execRoot)) return Number(name);
+  }
+  throw new Error(`no monitor serves ${execRoot}`);
 }
 
 /** Imports busybox as `busybox:latest` from the machine's static binary, the way `npm start` does. */
