@@ -1,10 +1,9 @@
-import { connect } from "node:net";
-import type { Duplex } from "node:stream";
+import { connect, type Socket } from "node:net";
 import { EngineError, type ErrorKind } from "../base/errors.ts";
 import type { StreamRequest } from "./protocol.ts";
 
 /** Opens a stream at the monitor; resolves when the client is registered there. */
-export function openStream(path: string, request: StreamRequest): Promise<Duplex> {
+export function openStream(path: string, request: StreamRequest): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path, allowHalfOpen: true });
     const fail = (error: Error): void => reject(new EngineError("unavailable", `cannot attach: ${error.message}`, {}, { cause: error }));
@@ -28,7 +27,6 @@ export function openStream(path: string, request: StreamRequest): Promise<Duplex
       }
       if (head.length > end + 1) socket.unshift(head.subarray(end + 1));
       socket.on("error", () => {}); // a monitor that dies: the close that follows says it
-      socket.on("end", () => socket.end()); // the run is over, nobody takes input any more
       resolve(socket);
     };
     socket.on("error", fail);

@@ -9,6 +9,7 @@ import { reap } from "../kernel/wait.ts";
 import { openStream } from "./attach-client.ts";
 import { Connection } from "./connection.ts";
 import type { Monitor } from "./monitor.ts";
+import { SteadyStream } from "./steady-stream.ts";
 import {
   type AdoptProcess, type CreateProcess, type ExecProcess, type ExitEvent, type HeldDescriptor, type MonitorEvent, type MonitoredContainer,
   type Operation, type Operations, type ProcessIdentity, protocolVersion, type StreamRequest, type WireEvent,
@@ -53,6 +54,7 @@ interface Known {
 class MonitorClient implements ConnectedMonitor {
   pid = 0;
   #identity = "";
+  #generation = 0;
   readonly #options: MonitorOptions;
   readonly #folder: string;
   readonly #listeners: ((event: MonitorEvent) => void)[] = [];
@@ -121,7 +123,17 @@ class MonitorClient implements ConnectedMonitor {
 
   async stream(request: StreamRequest): Promise<Duplex> {
     await this.#connection;
-    return openStream(join(this.#folder, "attach.sock"), request);
+    let generation = this.#generation;
+    const path = join(this.#folder, "attach.sock");
+    return new SteadyStream(await openStream(path, request), async () => {
+      // an answer by the same connection: the monitor lives, so it meant this end
+      await this.#call("hello", { version: protocolVersion }).catch(() => {});
+      await this.#connection;
+      if (generation === this.#generation) return undefined;
+      generation = this.#generation;
+      const runs = (await this.list()).some(({ id, execs }) => id === request.id && (request.execId === undefined || execs.some(({ execId }) => execId === request.execId)));
+      return runs ? openStream(path, request) : undefined;
+    });
   }
 
   async acknowledge(id: string, run: number, execId?: string): Promise<void> {
@@ -203,6 +215,7 @@ class MonitorClient implements ConnectedMonitor {
         this.pid = pid;
         this.#identity = processIdentity(pid);
         installed = true;
+        this.#generation++;
         this.#live = connection;
         return connection;
       } catch (error) {

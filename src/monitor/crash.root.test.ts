@@ -48,6 +48,31 @@ test("a terminal and an open stdin outlive the monitor", async () => {
   expect((await bench.exited(pipe.id)).exitCode).toBe(8);
 }, 20_000);
 
+test("an attached client stays attached over the monitor's death and its upgrade", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const spec = bench.spec(shell("while read a; do echo got $a; done; exit 5"), { openStdin: true, stdinOnce: true });
+  const stream = await bench.monitor.stream({ ...raw, id: spec.id, stdin: true });
+  const output = collect(stream);
+  await bench.monitor.create(spec);
+  await bench.monitor.start(spec.id, 1);
+  stream.write("one\n");
+  await until(() => output.text().includes("got one"), "the first answer");
+  await until(() => bench.monitor.held >= 1, "a copy of the stdin");
+  await killMonitor(bench);
+  await bench.monitor.list();
+  await Bun.sleep(20);
+  stream.write("two\n");
+  await until(() => output.text().includes("got two"), "an answer after the death");
+  await bench.monitor.upgrade(bunLine(bench));
+  await Bun.sleep(20);
+  stream.write("three\n");
+  await until(() => output.text().includes("got three"), "an answer after the upgrade");
+  stream.end();
+  expect(await output.ended).toBe("got one\ngot two\ngot three\n");
+  expect((await bench.exited(spec.id)).exitCode).toBe(5);
+}, 20_000);
+
 test("a joined process outlives the monitor with its exit code", async () => {
   await using bench = new Bench("crun");
   await bench.connect();
