@@ -39,7 +39,6 @@ export function draftEndpoint(
     return {
       ...ids, dnsNames,
       interfaceName: `eth${options.index}`,
-      index: options.index + 2, // lo is 1
       hostName: `veth${ids.id.slice(0, 7)}`,
       mac: attachment.mac ?? macOf(four.address),
       ipv4: four.address, ipv4PrefixLength: four.prefixLength, ipv4Gateway: network.internal ? "" : four.gateway,
@@ -54,7 +53,7 @@ export function draftEndpoint(
 }
 
 const nowhere = {
-  interfaceName: "", index: 0, hostName: "", mac: "", hiddenIpv6: "",
+  interfaceName: "", hostName: "", mac: "", hiddenIpv6: "",
   ipv4: "", ipv4PrefixLength: 0, ipv4Gateway: "", ipv6: "", ipv6PrefixLength: 0, ipv6Gateway: "",
 };
 

@@ -50,7 +50,6 @@ function rowOf(containerId: string, sandbox: Sandbox, { catalog, directory }: Re
   const endpoints = sandbox.endpoints.map((endpoint) => ({
     ...endpoint,
     hostName: endpoint.interfaceName === "" ? "" : `veth${endpoint.id.slice(0, 7)}`,
-    index: Number(/[0-9]+$/.exec(endpoint.interfaceName)?.[0] ?? 0) + 2,
     hiddenIpv6: "",
     gatewayPriority: 0,
   }));

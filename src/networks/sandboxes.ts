@@ -155,6 +155,12 @@ export class Sandboxes {
     if (plan.mode === "container" && shared === undefined) {
       throw new EngineError("conflict", `cannot join network of a non running container: ${plan.sharedWith}`);
     }
+    for (const key of Object.keys(plan.sysctls)) {
+      // Dots become slashes below /proc/sys: a key must not lead out of net/.
+      if (!/^net[./]/.test(key) || key.split("/").some((part) => part === "" || part === "..")) {
+        throw new EngineError("invalid", `sysctl ${key} is not in a separate network namespace`);
+      }
+    }
     using undo = new DisposableStack();
     const endpoints: AttachedEndpoint[] = [];
     for (const attachment of attachmentsOf(plan)) {
@@ -260,6 +266,7 @@ export class Sandboxes {
       const holder = await this.#parts.kernel.call({ op: "holder", port: hold }) as { pid: number; program: string } | undefined;
       return explainConflict({ hostIp, port: hold.port, owner: undefined, holder, code }, row.containerName, endpoint?.id ?? "");
     }
+    if (error instanceof KernelFailure && error.code === "sysctl") return new EngineError("invalid", error.message);
     return new EngineError("internal", `cannot set up the network of container ${row.containerName}: ${errorMessage(error)}`, {}, { cause: error });
   }
 }

@@ -42,12 +42,12 @@ export function addBridge(writer: NetlinkWriter, bridge: { name: string; mac: st
 }
 
 /**
- * A veth pair: our end up and in the bridge, the peer (not up: the kernel refuses that) with a fixed index in the
- * namespace behind `netnsFd`.
+ * A veth pair: our end up and in the bridge, the peer (not up: the kernel refuses that) in the namespace behind
+ * `netnsFd`.
  */
 export function addVeth(
   writer: NetlinkWriter,
-  veth: { name: string; bridge: number; mtu: number; peer: { name: string; index: number; mac: string; netnsFd: number } },
+  veth: { name: string; bridge: number; mtu: number; peer: { name: string; mac: string; netnsFd: number } },
 ): void {
   const { peer } = veth;
   writer.message(`create veth ${veth.name}`, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, () => {
@@ -57,7 +57,7 @@ export function addVeth(
       writer.attribute(IFLA_INFO_KIND, "veth");
       writer.nest(IFLA_INFO_DATA, () =>
         writer.nest(VETH_INFO_PEER, () => {
-          infoHeader(writer, { index: peer.index });
+          infoHeader(writer, {});
           writer.attribute(IFLA.name, peer.name).attribute(IFLA.address, macBytes(peer.mac));
           writer.attribute(IFLA.mtu, veth.mtu).attribute(IFLA.netnsFd, peer.netnsFd);
         }));

@@ -51,6 +51,7 @@ export class NetlinkSocket implements Disposable {
    * is the number of answers where not every message asks for one.
    */
   request(writer: NetlinkWriter, expected = writer.count): void {
+    if (writer.count === 0) return;
     this.#send(writer);
     let answers = 0;
     let failure: SyscallError | undefined;

@@ -65,7 +65,6 @@ export const bridge: NetworkDriver = {
       hostName: endpoint.hostName,
       bridge: bridgeName(network),
       name: endpoint.interfaceName,
-      index: endpoint.index,
       mac: endpoint.mac,
       mtu: mtuOf(network, mtu),
       isolated: !flag(network, bridgeOptions.icc, true),

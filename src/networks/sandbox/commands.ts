@@ -27,8 +27,6 @@ export interface LinkCommand {
   readonly hostName: string;
   readonly bridge: string;
   readonly name: string;
-  /** The index the interface gets inside; 2 for eth0. */
-  readonly index: number;
   readonly mac: string;
   readonly mtu: number;
   readonly isolated: boolean;
@@ -84,7 +82,7 @@ export type Reply =
 
 export interface Failure {
   readonly message: string;
-  /** errno name. */
+  /** errno name, or `sysctl`: a setting of the container was refused. */
   readonly code: string;
   /** The hold that could not be had. */
   readonly hold?: PortHold;

@@ -2,7 +2,7 @@ import { SyscallError } from "../../kernel/call.ts";
 import type { Command, Failure, Reply, Request } from "./commands.ts";
 import { bridgeDown, bridgeUp, survey, sweep } from "./host-links.ts";
 import { openHostSockets } from "./host.ts";
-import { changeSandbox, closeSandbox, openSandbox } from "./open-sandbox.ts";
+import { changeSandbox, closeSandbox, openSandbox, SysctlError } from "./open-sandbox.ts";
 import { findHolder } from "./port-holder.ts";
 import { holdPorts, PortTakenError } from "./port-holds.ts";
 import { rulesInstalled, watchRules } from "./watch-rules.ts";
@@ -34,6 +34,7 @@ function failureOf(error: unknown): Failure {
   // What failed first matters; what failed while undoing is added by the runtime as a SuppressedError.
   const first = error instanceof SuppressedError ? error.suppressed : error;
   if (first instanceof PortTakenError) return { message: first.message, code: first.code, hold: first.hold };
+  if (first instanceof SysctlError) return { message: first.message, code: "sysctl" };
   if (first instanceof SyscallError) return { message: first.message, code: first.code };
   return { message: first instanceof Error ? first.message : String(first), code: "" };
 }

@@ -26,6 +26,9 @@ function away<T>(enter: () => void, body: () => T): T {
   }
 }
 
+/** A setting of the container that the kernel refused: the user's doing. */
+export class SysctlError extends Error {}
+
 /** Makes a pinned namespace with its links, addresses, routes and sysctls, then publishes. All or nothing. */
 export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
   using undo = new DisposableStack();
@@ -97,7 +100,7 @@ function addLinks(host: HostSockets, netnsFd: number, links: readonly LinkComman
     if (bridge === undefined) throw new SyscallError("find bridge", 19 /* ENODEV */, link.bridge);
     addVeth(writer, {
       name: link.hostName, bridge: bridge.index, mtu: link.mtu,
-      peer: { name: link.name, index: link.index, mac: link.mac, netnsFd },
+      peer: { name: link.name, mac: link.mac, netnsFd },
     });
   }
   host.route.request(writer);
@@ -115,17 +118,20 @@ function configure(inside: NetlinkSocket, links: readonly LinkCommand[], fresh: 
   const writer = new NetlinkWriter();
   if (fresh) setUp(writer, 1 /* lo */);
   for (const link of links) {
+    // By name: a new namespace may be born with tunnel devices, so eth0 is not always number 2.
+    const index = findLink(inside, link.name)?.index;
+    if (index === undefined) throw new SyscallError("find link", 19 /* ENODEV */, link.name);
     if (link.addresses.some((address) => address.includes(":"))) {
       writeSysctl(`net.ipv6.conf.${link.name}.accept_dad`, "0", true);
       writeSysctl(`net.ipv6.conf.${link.name}.disable_ipv6`, "0", true);
     }
-    setUp(writer, link.index);
+    setUp(writer, index);
     for (const text of link.addresses) {
       const cidr = parseCidr(text);
-      if (cidr !== undefined) addAddress(writer, link.index, { family: cidr.family, value: cidr.address }, cidr.prefixLength);
+      if (cidr !== undefined) addAddress(writer, index, { family: cidr.family, value: cidr.address }, cidr.prefixLength);
     }
     for (const gateway of link.gateways.map(parseIp)) {
-      if (gateway !== undefined) defaultRoute(writer, link.index, gateway);
+      if (gateway !== undefined) defaultRoute(writer, index, gateway);
     }
   }
   inside.request(writer);
@@ -203,6 +209,6 @@ function writeSysctl(key: string, value: string, optional: boolean): void {
     writeFileSync(path, value);
   } catch (error) {
     if (optional) return; // the default stays
-    throw new Error(`${error instanceof Error ? error.message : String(error)} (sysctl ${key})`, { cause: error });
+    throw new SysctlError(`sysctl ${key}=${value}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }

@@ -4,8 +4,6 @@ import type { Endpoint, PublishedPort, Sandbox, SandboxPlan } from "../network.t
 export interface AttachedEndpoint extends Endpoint {
   /** Our end of the veth pair; empty for networks without one. */
   readonly hostName: string;
-  /** Index of the interface inside. */
-  readonly index: number;
   /** For IPv6 ports on a network without IPv6: an address beside the official ones. */
   readonly hiddenIpv6: string;
   readonly gatewayPriority: number;
@@ -33,7 +31,7 @@ export function sandboxOf(row: SandboxRow, nameservers: readonly string[]): Sand
 }
 
 export function endpointOf(attached: AttachedEndpoint): Endpoint {
-  const { hostName: _1, index: _2, hiddenIpv6: _3, gatewayPriority: _4, ...endpoint } = attached;
+  const { hostName: _1, hiddenIpv6: _2, gatewayPriority: _3, ...endpoint } = attached;
   return endpoint;
 }
 
