@@ -15,6 +15,9 @@ export type DeviceNumbers = ReadonlyMap<string, DeviceNumber>;
 // crun 1.8 writes what it is given, and the kernel takes no -1 here: PID_MAX_LIMIT, more than any machine can have
 const noPidsLimit = 4_194_304;
 
+// the same for the CPU quota: the largest the kernel takes, (1 << 44) - 1 microseconds of each period
+const noQuotaUs = 2 ** 44 - 1;
+
 /**
  * Limits as OCI has them, in cgroup v1's units: runtimes convert for v2. Only what is set is written; devices are not
  * in it. For the update of a running container give `previous`: what was limited and no longer is, is written as such.
@@ -30,7 +33,8 @@ export function buildResources(
     ...buildMemory(r, host),
     ...(r.memorySwap === -1 && previous && previous.memorySwap > 0 ? { swap: -1 } : {}),
   };
-  const cpu = buildCpu(r);
+  const hadQuota = previous !== undefined && (previous.cpuQuotaUs > 0 || previous.nanoCpus > 0);
+  const cpu = { ...(hadQuota ? { quota: noQuotaUs } : {}), ...buildCpu(r) };
   const blockIO = buildBlockIo(r, numbers);
   const pids = r.pids > 0 ? r.pids : previous && previous.pids > 0 ? noPidsLimit : 0;
   return {
@@ -58,7 +62,7 @@ function buildCpu(r: ResourcePlan): OciCpu {
     ...(r.cpuShares > 0 ? { shares: r.cpuShares } : {}),
     ...(r.nanoCpus > 0 ? { period: periodUs, quota: Math.trunc((r.nanoCpus * periodUs) / 1e9) } : {}),
     ...(r.cpuPeriodUs > 0 ? { period: r.cpuPeriodUs } : {}),
-    ...(r.cpuQuotaUs === 0 ? {} : { quota: r.cpuQuotaUs }),
+    ...(r.cpuQuotaUs > 0 ? { quota: r.cpuQuotaUs } : {}),
     ...(r.cpuRealtimePeriodUs > 0 ? { realtimePeriod: r.cpuRealtimePeriodUs } : {}),
     ...(r.cpuRealtimeRuntimeUs > 0 ? { realtimeRuntime: r.cpuRealtimeRuntimeUs } : {}),
     ...(r.cpusetCpus === "" ? {} : { cpus: r.cpusetCpus }),

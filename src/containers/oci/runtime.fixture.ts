@@ -136,6 +136,15 @@ class Netns {
   }
 }
 
+/** Waits until a container runs. */
+export async function untilRunning(id: string, root: string, runtime: string): Promise<void> {
+  for (const deadline = Date.now() + 5000; Date.now() < deadline; await Bun.sleep(5)) {
+    const found = await $`${runtime} --root ${root} state ${id}`.quiet().nothrow();
+    if (found.exitCode === 0 && found.json().status === "running") return;
+  }
+  throw new Error(`container ${id} does not run`);
+}
+
 /** Value of a row of /proc/PID/status. */
 export const statusRow = (status: string, name: string): string =>
   new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";

@@ -6,7 +6,7 @@ import { SeccompCache } from "../../security/seccomp/cache.ts";
 import { testContainer } from "../create/request.fixture.ts";
 import { readSpecHost } from "./host.ts";
 import { buildExecProcess } from "./process.ts";
-import { openBench, statusRow } from "./runtime.fixture.ts";
+import { openBench, statusRow, untilRunning } from "./runtime.fixture.ts";
 import { buildSeccomp } from "./spec.ts";
 
 const bench = await openBench("crun");
@@ -33,7 +33,7 @@ async function tryToEscape(bpf: string | undefined, keepIn?: SeccompCache): Prom
     {
       ...(bpf === undefined ? {} : { compiledSeccomp: () => bpf }),
       whileRunning: async (id, state) => {
-        await running(id, state);
+        await untilRunning(id, state, "crun");
         const request = {
           args: [
             "sh",
@@ -62,14 +62,6 @@ async function tryToEscape(bpf: string | undefined, keepIn?: SeccompCache): Prom
     },
   );
   return { own: own.stdout, exec };
-}
-
-async function running(id: string, state: string): Promise<void> {
-  for (const deadline = Date.now() + 5000; Date.now() < deadline; await Bun.sleep(5)) {
-    const found = await $`crun --root ${state} state ${id}`.quiet().nothrow();
-    if (found.exitCode === 0 && found.json().status === "running") return;
-  }
-  throw new Error("the container does not run");
 }
 
 function expectConfined({ own, exec }: { own: string; exec: string }): void {

@@ -156,7 +156,7 @@ test("resources are written in v1's units, only those that are set", () => {
   });
   expect(resources({ NanoCpus: 15e8 })).toEqual({ cpu: { period: 100000, quota: 150000 } });
   expect(resources({ CpuShares: 512, CpuPeriod: 50000, CpuQuota: -1, CpusetCpus: "0", CpusetMems: "0" })).toEqual({
-    cpu: { shares: 512, period: 50000, quota: -1, cpus: "0", mems: "0" },
+    cpu: { shares: 512, period: 50000, cpus: "0", mems: "0" },
   });
   expect(resources({ PidsLimit: 99 })).toEqual({ pids: { limit: 99 } });
   expect(resources({ PidsLimit: -1 })).toEqual({});
@@ -178,10 +178,11 @@ test("resources are written in v1's units, only those that are set", () => {
 });
 
 test("an update writes what is no longer limited", () => {
-  const { plan } = testContainer({ HostConfig: { Memory: 64e6, PidsLimit: 5 } });
-  const after = { ...plan.resources, pids: 0, memorySwap: -1 };
+  const { plan } = testContainer({ HostConfig: { Memory: 64e6, PidsLimit: 5, CpuQuota: 20000 } });
+  const after = { ...plan.resources, pids: 0, memorySwap: -1, cpuQuotaUs: -1 };
   expect(buildResources(after, host, new Map(), { previous: plan.resources })).toEqual({
     memory: { limit: 64e6, swap: -1 },
+    cpu: { quota: 17592186044415 },
     pids: { limit: 4194304 },
   });
   expect(buildResources(after, host, new Map(), { previous: after })).toEqual({ memory: { limit: 64e6 } });

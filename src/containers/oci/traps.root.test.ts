@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { $ } from "bun";
-import { failure, openBench } from "./runtime.fixture.ts";
+import { failure, openBench, untilRunning } from "./runtime.fixture.ts";
 
 /** A folder of the host that nothing may write to. */
 async function openTrap() {
@@ -55,10 +55,7 @@ describe.each(["crun", "runc"])("with %s", (runtime) => {
       { Cmd: ["sh", "-c", "read line < /gate"] },
       {
         whileRunning: async (id, state) => {
-          for (const deadline = Date.now() + 5000; Date.now() < deadline; await Bun.sleep(5)) {
-            const found = await $`${runtime} --root ${state} state ${id}`.quiet().nothrow();
-            if (found.exitCode === 0 && found.json().status === "running") break;
-          }
+          await untilRunning(id, state, runtime);
           for (const link of links)
             outcomes.push(
               await $`${runtime} --root ${state} exec --cwd /l/${link} ${id} ls ${`../../../../../../..${bench.folder}`}`
