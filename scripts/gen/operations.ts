@@ -58,7 +58,9 @@ function typeRow(operation: SwaggerOperation): string {
       .map((parameter) => {
         const kind = queryKind(parameter);
         const type = kind === "list" ? "string[]" : kind === "integer" ? "number" : kind;
-        return where === "path" ? `${parameter.name}: ${type}` : `${JSON.stringify(parameter.name)}?: ${type} | undefined`;
+        return where === "path"
+          ? `${parameter.name}: ${type}`
+          : `${JSON.stringify(parameter.name)}?: ${type} | undefined`;
       })
       .join("; ");
   const body = parameters.find((parameter) => parameter.in === "body");

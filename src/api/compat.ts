@@ -25,22 +25,50 @@ const rows: readonly Row[] = [
   { operation: "ContainerCreate", until: 52, request: containerWideMac },
   { operation: "ContainerExec", until: 42, request: (body) => void delete body["ConsoleSize"] },
   { operation: "ExecStart", until: 42, request: (body) => void delete body["ConsoleSize"] },
-  { operation: "ContainerInspect", until: 44, reply: (body) => eachEndpoint(body, (endpoint) => void delete endpoint["DNSNames"]) },
+  {
+    operation: "ContainerInspect",
+    until: 44,
+    reply: (body) => eachEndpoint(body, (endpoint) => void delete endpoint["DNSNames"]),
+  },
   { operation: "ContainerInspect", until: 45, reply: shortIdAlias },
-  { operation: "ContainerInspect", until: 48, reply: (body) => eachEndpoint(body, (endpoint) => void delete endpoint["GwPriority"]) },
-  { operation: "ContainerInspect", until: 50, reply: (body) => within(body, "HostConfig", (host) => setDefault(host, "KernelMemory", 0)) },
+  {
+    operation: "ContainerInspect",
+    until: 48,
+    reply: (body) => eachEndpoint(body, (endpoint) => void delete endpoint["GwPriority"]),
+  },
+  {
+    operation: "ContainerInspect",
+    until: 50,
+    reply: (body) => within(body, "HostConfig", (host) => setDefault(host, "KernelMemory", 0)),
+  },
   { operation: "ImageList", until: 43, reply: (body) => list(body).forEach(noneTags) },
   { operation: "ImageList", until: 44, reply: (body) => list(body).forEach(virtualSize) },
-  { operation: "ImageList", until: 51, reply: (body) => list(body).forEach((image) => void (image["Containers"] = -1)) },
+  {
+    operation: "ImageList",
+    until: 51,
+    reply: (body) => list(body).forEach((image) => void (image["Containers"] = -1)),
+  },
   { operation: "ImageInspect", until: 44, reply: virtualSize },
-  { operation: "ImageInspect", until: 45, reply: (body) => Object.assign(object(body), { Container: "", ContainerConfig: null }) },
+  {
+    operation: "ImageInspect",
+    until: 45,
+    reply: (body) => Object.assign(object(body), { Container: "", ContainerConfig: null }),
+  },
   { operation: "ImageInspect", until: 50, reply: (body) => within(body, "Config", runtimeKeys) },
   { operation: "SystemDataUsage", until: 44, reply: (body) => list(object(body)["Images"]).forEach(virtualSize) },
   { operation: "NetworkInspect", until: 48, reply: (body) => void delete object(body)["EnableIPv4"] },
-  { operation: "NetworkList", until: 48, reply: (body) => list(body).forEach((network) => void delete network["EnableIPv4"]) },
+  {
+    operation: "NetworkList",
+    until: 48,
+    reply: (body) => list(body).forEach((network) => void delete network["EnableIPv4"]),
+  },
   { operation: "SystemInfo", until: 46, reply: (body) => void delete object(body)["Containerd"] },
   { operation: "SystemInfo", until: 49, reply: (body) => void delete object(body)["FirewallBackend"] },
-  { operation: "SystemInfo", until: 50, reply: (body) => Object.assign(object(body), { BridgeNfIptables: true, BridgeNfIp6tables: true }) },
+  {
+    operation: "SystemInfo",
+    until: 50,
+    reply: (body) => Object.assign(object(body), { BridgeNfIptables: true, BridgeNfIp6tables: true }),
+  },
   { operation: "SystemInfo", until: 50, reply: (body) => void delete object(body)["DiscoveredDevices"] },
 ];
 
@@ -61,7 +89,8 @@ export function lower(operation: OperationId, minor: ApiMinor, body: unknown): u
   return body;
 }
 
-const object = (value: unknown): Json => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {});
+const object = (value: unknown): Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : []);
 
 function hostConfig(body: Json): Json {
@@ -85,7 +114,11 @@ function eachEndpoint(body: unknown, change: (endpoint: Json) => void): void {
 /** Below 1.42 options of another mount type were ignored. */
 function dropMountOptions(host: Json): void {
   for (const mount of list(host["Mounts"])) {
-    for (const [kind, options] of [["bind", "BindOptions"], ["volume", "VolumeOptions"], ["tmpfs", "TmpfsOptions"]] as const) {
+    for (const [kind, options] of [
+      ["bind", "BindOptions"],
+      ["volume", "VolumeOptions"],
+      ["tmpfs", "TmpfsOptions"],
+    ] as const) {
       if (mount["Type"] !== kind) delete mount[options];
     }
   }
@@ -95,7 +128,11 @@ function dropMountOptions(host: Json): void {
 function oneNetwork(body: Json): void {
   const endpoints = object(object(body["NetworkingConfig"])["EndpointsConfig"]);
   const names = Object.keys(endpoints).sort();
-  if (names.length > 1) throw new EngineError("invalid", `Container cannot be created with multiple network endpoints: ${names.join(", ")}`);
+  if (names.length > 1)
+    throw new EngineError(
+      "invalid",
+      `Container cannot be created with multiple network endpoints: ${names.join(", ")}`,
+    );
 }
 
 /** Below 1.44 (and still accepted until 1.51) the address was the container's; now it belongs to its first network. */
@@ -104,11 +141,13 @@ function containerWideMac(body: Json): void {
   if (typeof mac !== "string" || mac === "") return;
   const mode = hostConfig(body)["NetworkMode"];
   const network = typeof mode === "string" && mode !== "" ? mode : "default";
-  if (network === "host" || network.startsWith("container:")) throw new EngineError("invalid", "conflicting options: mac-address and the network mode");
+  if (network === "host" || network.startsWith("container:"))
+    throw new EngineError("invalid", "conflicting options: mac-address and the network mode");
   if (network === "none") return;
   if (body["NetworkingConfig"] === undefined || body["NetworkingConfig"] === null) body["NetworkingConfig"] = {};
   const networking = object(body["NetworkingConfig"]);
-  if (networking["EndpointsConfig"] === undefined || networking["EndpointsConfig"] === null) networking["EndpointsConfig"] = {};
+  if (networking["EndpointsConfig"] === undefined || networking["EndpointsConfig"] === null)
+    networking["EndpointsConfig"] = {};
   const endpoints = object(networking["EndpointsConfig"]);
   if (endpoints[network] === undefined || endpoints[network] === null) endpoints[network] = {};
   setDefault(object(endpoints[network]), "MacAddress", mac);
@@ -142,7 +181,17 @@ function virtualSize(image: unknown): void {
 
 /** Below 1.50 an image's Config showed the keys that only containers have. */
 function runtimeKeys(config: Json): void {
-  for (const [name, value] of Object.entries({ Hostname: "", Domainname: "", AttachStdin: false, AttachStdout: false, AttachStderr: false, Tty: false, OpenStdin: false, StdinOnce: false, Image: "" })) {
+  for (const [name, value] of Object.entries({
+    Hostname: "",
+    Domainname: "",
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    Tty: false,
+    OpenStdin: false,
+    StdinOnce: false,
+    Image: "",
+  })) {
     setDefault(config, name, value);
   }
 }

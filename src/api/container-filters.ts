@@ -5,14 +5,32 @@ import { any, type Filters, flag, labelsMatch, pattern } from "./filters.ts";
 import { endpointsJson, exposedPorts, isUp } from "./views/network-settings.ts";
 
 export const containerFilterKeys = [
-  "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network", "publish", "since", "status", "volume",
+  "ancestor",
+  "before",
+  "exited",
+  "expose",
+  "health",
+  "id",
+  "is-task",
+  "isolation",
+  "label",
+  "name",
+  "network",
+  "publish",
+  "since",
+  "status",
+  "volume",
 ] as const;
 
 const statuses = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
 const healths = ["starting", "healthy", "unhealthy", "none"];
 
 /** The containers that pass, newest first. Values of one key are alternatives; labels all have to match. */
-export function filterContainers(deps: ApiDeps, filters: Filters, options: { all: boolean; limit: number }): Container[] {
+export function filterContainers(
+  deps: ApiDeps,
+  filters: Filters,
+  options: { all: boolean; limit: number },
+): Container[] {
   for (const status of filters.get("status") ?? []) {
     if (!statuses.includes(status)) throw new EngineError("invalid", `invalid filter 'status=${status}'`);
   }
@@ -22,7 +40,8 @@ export function filterContainers(deps: ApiDeps, filters: Filters, options: { all
   for (const code of filters.get("exited") ?? []) {
     if (!/^-?\d+$/.test(code)) throw new EngineError("invalid", `invalid filter 'exited=${code}'`);
   }
-  const everything = options.all || options.limit > 0 || ["status", "exited", "before", "since"].some((key) => filters.has(key));
+  const everything =
+    options.all || options.limit > 0 || ["status", "exited", "before", "since"].some((key) => filters.has(key));
   const pass = matcher(deps, filters);
   let list = [...deps.containers.list()].sort((a, b) => (a.createdAtNs < b.createdAtNs ? 1 : -1));
   list = cut(deps, filters, list).filter((container) => (everything || isUp(container)) && pass(container));
@@ -53,17 +72,29 @@ function matcher(deps: ApiDeps, filters: Filters): (container: Container) => boo
       any(filters, "id", (prefix) => container.id.startsWith(prefix)) &&
       (names.length === 0 || names.some((matches) => matches(container.name) || matches(`/${container.name}`))) &&
       any(filters, "status", (status) => state.status === status) &&
-      any(filters, "exited", (code) => state.startedAtNs !== 0n && !isUp(container) && state.exitCode === Number(code)) &&
+      any(
+        filters,
+        "exited",
+        (code) => state.startedAtNs !== 0n && !isUp(container) && state.exitCode === Number(code),
+      ) &&
       any(filters, "health", (health) => (state.health?.status ?? "none") === health) &&
       any(filters, "isolation", (isolation) => isolation === "" || isolation === "default") &&
       isTask !== true &&
       labelsMatch(filters, plan.labels) &&
       (ancestors === undefined || ancestors.has(container.imageId)) &&
-      any(filters, "volume", (volume) => container.mounts.some((mount) => mount.name === volume || mount.target === volume)) &&
-      any(filters, "network", (network) =>
-        Object.entries(endpointsJson(container)).some(([name, endpoint]) => name === network || (network !== "" && (endpoint.NetworkID ?? "").startsWith(network))),
+      any(filters, "volume", (volume) =>
+        container.mounts.some((mount) => mount.name === volume || mount.target === volume),
       ) &&
-      any(filters, "publish", (range) => (state.sandbox?.ports ?? []).some((port) => inRange(range, port.containerPort, port.protocol) || inRange(range, port.hostPort, port.protocol))) &&
+      any(filters, "network", (network) =>
+        Object.entries(endpointsJson(container)).some(
+          ([name, endpoint]) => name === network || (network !== "" && (endpoint.NetworkID ?? "").startsWith(network)),
+        ),
+      ) &&
+      any(filters, "publish", (range) =>
+        (state.sandbox?.ports ?? []).some(
+          (port) => inRange(range, port.containerPort, port.protocol) || inRange(range, port.hostPort, port.protocol),
+        ),
+      ) &&
       any(filters, "expose", (range) =>
         exposedPorts(container).some((name) => {
           const [port, protocol] = name.split("/");
@@ -84,7 +115,9 @@ function ancestorIds(deps: ApiDeps, filters: Filters): Set<string> | undefined {
       const ancestor = deps.images.resolve(reference);
       ids.add(ancestor.id);
       const top = ancestor.chainIds.at(-1);
-      for (const image of deps.images.list()) if (top !== undefined && image.chainIds.includes(top) && image.chainIds.length > ancestor.chainIds.length) ids.add(image.id);
+      for (const image of deps.images.list())
+        if (top !== undefined && image.chainIds.includes(top) && image.chainIds.length > ancestor.chainIds.length)
+          ids.add(image.id);
     } catch {
       // moby parity: an unknown ancestor matches nothing
     }

@@ -16,9 +16,19 @@ const maxJsonBytes = 4 * 1024 * 1024;
 const jsonTimeoutMs = 60_000;
 
 /** These read their body themselves, or take none that is JSON. */
-const rawBodies: ReadonlySet<OperationId> = new Set<OperationId>(["PutContainerArchive", "ImageBuild", "ImageCreate", "ImageLoad", "PluginCreate"]);
+const rawBodies: ReadonlySet<OperationId> = new Set<OperationId>([
+  "PutContainerArchive",
+  "ImageBuild",
+  "ImageCreate",
+  "ImageLoad",
+  "PluginCreate",
+]);
 
-export type Log = (level: "error" | "info" | "debug", message: string, detail?: Readonly<Record<string, unknown>>) => void;
+export type Log = (
+  level: "error" | "info" | "debug",
+  message: string,
+  detail?: Readonly<Record<string, unknown>>,
+) => void;
 
 /** Serves one request: version, route, parameters, body, handler, answer. Never rejects. */
 export async function dispatch(exchange: Exchange, deps: ApiDeps, log: Log): Promise<void> {
@@ -42,7 +52,13 @@ export async function dispatch(exchange: Exchange, deps: ApiDeps, log: Log): Pro
   }
 }
 
-type Parts = { exchange: Exchange; deps: ApiDeps; params: Readonly<Record<string, string>>; search: URLSearchParams; minor: number };
+type Parts = {
+  exchange: Exchange;
+  deps: ApiDeps;
+  params: Readonly<Record<string, string>>;
+  search: URLSearchParams;
+  minor: number;
+};
 
 async function run<Id extends OperationId>(id: Id, { exchange, deps, params, search, minor }: Parts): Promise<void> {
   const body = await readBody(id, exchange, search, minor);
@@ -64,10 +80,20 @@ async function run<Id extends OperationId>(id: Id, { exchange, deps, params, sea
   }
   const { status } = operations[id];
   if (reply === undefined) exchange.send(status, {});
-  else exchange.send(status, { "Content-Type": "application/json" }, jsonText(lower(id, minor, reply instanceof Shaped ? reply.value : reply)));
+  else
+    exchange.send(
+      status,
+      { "Content-Type": "application/json" },
+      jsonText(lower(id, minor, reply instanceof Shaped ? reply.value : reply)),
+    );
 }
 
-async function readBody<Id extends OperationId>(id: Id, exchange: Exchange, search: URLSearchParams, minor: number): Promise<OperationTypes[Id]["body"]> {
+async function readBody<Id extends OperationId>(
+  id: Id,
+  exchange: Exchange,
+  search: URLSearchParams,
+  minor: number,
+): Promise<OperationTypes[Id]["body"]> {
   const none = undefined as OperationTypes[Id]["body"];
   if (rawBodies.has(id) || (exchange.body.done && !operations[id].body)) return none;
   const type = (exchange.head.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
@@ -78,7 +104,11 @@ async function readBody<Id extends OperationId>(id: Id, exchange: Exchange, sear
   }
   if (!operations[id].body) {
     // moby parity: containers.start refused a HostConfig from API 1.24 on; tiny bodies ("{}", "null") pass
-    if (id === "ContainerStart" && bytes.length > 7) throw new EngineError("invalid", "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24");
+    if (id === "ContainerStart" && bytes.length > 7)
+      throw new EngineError(
+        "invalid",
+        "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+      );
     return none;
   }
   if (bytes.length === 0) {
@@ -103,7 +133,11 @@ function parseJson(text: string): unknown {
 function fail(exchange: Exchange, error: unknown, asText: boolean, log: Log): void {
   const status = errorStatus(error);
   if (status >= 500) {
-    log("error", `${exchange.head.method} ${exchange.head.target} failed: ${errorMessage(error)}`, error instanceof Error ? { stack: error.stack } : {});
+    log(
+      "error",
+      `${exchange.head.method} ${exchange.head.target} failed: ${errorMessage(error)}`,
+      error instanceof Error ? { stack: error.stack } : {},
+    );
   }
   if (exchange.started) {
     if (!exchange.hijacked) exchange.cut();

@@ -23,6 +23,11 @@ export const errorStatus = (error: unknown): number => statusOf[errorKind(error)
 export function sendError(exchange: Exchange, error: unknown, asText = false): void {
   const status = errorStatus(error);
   if (status === 304) exchange.send(304, {});
-  else if (asText) exchange.send(status, { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" }, `${errorMessage(error)}\n`);
+  else if (asText)
+    exchange.send(
+      status,
+      { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" },
+      `${errorMessage(error)}\n`,
+    );
   else exchange.send(status, { "Content-Type": "application/json" }, jsonText({ message: errorMessage(error) }));
 }

@@ -30,7 +30,10 @@ export function filterImages(deps: ApiDeps, filters: Filters): Image[] {
 
 /** Go's path.Match against the whole reference, the name alone, and the name without its leading folders. */
 function glob(text: string): (reference: string) => boolean {
-  const source = text.replace(/[.+^${}()|\\]/g, "\\$&").replaceAll("*", "[^/]*").replaceAll("?", "[^/]");
+  const source = text
+    .replace(/[.+^${}()|\\]/g, "\\$&")
+    .replaceAll("*", "[^/]*")
+    .replaceAll("?", "[^/]");
   let expression: RegExp;
   try {
     expression = new RegExp(`^${source}$`);

@@ -22,7 +22,9 @@ export function containersByImage(deps: Pick<ApiDeps, "containers">): Map<string
 /** The reference it was made from, or the id once that reference is another image's. */
 export function imageName(deps: Pick<ApiDeps, "images">, container: Container): string {
   try {
-    return deps.images.resolve(container.imageReference).id === container.imageId ? container.imageReference : container.imageId;
+    return deps.images.resolve(container.imageReference).id === container.imageId
+      ? container.imageReference
+      : container.imageId;
   } catch {
     return container.imageId; // the reference is gone
   }

@@ -35,7 +35,8 @@ for (const id of Object.keys(operations) as OperationId[]) {
  * image names are written into paths as they are (engine-api.md 0.11), so the end of the path decides.
  */
 export function match(method: string, path: string): Match | undefined {
-  const whole = exact.get(`${method} ${path}`) ?? (path.endsWith("/") ? exact.get(`${method} ${path.slice(0, -1)}`) : undefined);
+  const whole =
+    exact.get(`${method} ${path}`) ?? (path.endsWith("/") ? exact.get(`${method} ${path.slice(0, -1)}`) : undefined);
   if (whole) return { id: whole, params: {} };
   const slash = path.indexOf("/", 1);
   if (slash < 0) return undefined;

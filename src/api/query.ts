@@ -25,6 +25,11 @@ export function readQuery<Id extends OperationId>(id: Id, search: URLSearchParam
 /** A whole number. Empty is absent. Fractions pass: `since=1700000000.000000001` is read again by its route. */
 function integer(name: string, value: string): number | undefined {
   if (value === "") return undefined;
-  if (!/^[+-]?\d+(\.\d*)?$/.test(value)) throw new EngineError("invalid", `invalid value for ${name}: strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`, { field: name });
+  if (!/^[+-]?\d+(\.\d*)?$/.test(value))
+    throw new EngineError(
+      "invalid",
+      `invalid value for ${name}: strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`,
+      { field: name },
+    );
   return Number(value);
 }

@@ -6,7 +6,10 @@ import type { ApiMinor } from "./version.ts";
 
 /** What a caller must be allowed to do; who may do what to whose objects is decided elsewhere, by these names. */
 export type Permission =
-  | "system:ping" | "system:read" | "system:events" | "system:login"
+  | "system:ping"
+  | "system:read"
+  | "system:events"
+  | "system:login"
   | `container:${"list" | "read" | "create" | "start" | "stop" | "change" | "remove" | "attach" | "exec" | "logs" | "copy-in" | "copy-out" | "commit" | "prune"}`
   | `image:${"list" | "read" | "pull" | "push" | "tag" | "remove" | "load" | "save" | "build" | "prune" | "search"}`
   | `volume:${"list" | "read" | "create" | "change" | "remove" | "prune"}`

@@ -11,7 +11,9 @@ const statusOf = (answer: string): number => Number(answer.split(" ")[1]);
 test("_ping answers OK with the headers clients negotiate by, HEAD without a body", async () => {
   await using server = await testServer(fakeDeps().deps);
   const answer = await raw(server.path, get("/_ping"));
-  expect(answer).toStartWith("HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/");
+  expect(answer).toStartWith(
+    "HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/",
+  );
   expect(bodyOf(answer)).toBe("OK");
   const head = await raw(server.path, get("/v1.41/_ping").replace("GET", "HEAD"));
   expect(head).toContain("Content-Length: 0\r\n");
@@ -22,9 +24,13 @@ test("versions out of range are refused in Docker's words", async () => {
   await using server = await testServer(fakeDeps().deps);
   const tooNew = await raw(server.path, get("/v1.99/info"));
   expect(statusOf(tooNew)).toBe(400);
-  expect(JSON.parse(bodyOf(tooNew))).toEqual({ message: "client version 1.99 is too new. Maximum supported API version is 1.51" });
+  expect(JSON.parse(bodyOf(tooNew))).toEqual({
+    message: "client version 1.99 is too new. Maximum supported API version is 1.51",
+  });
   const tooOld = await raw(server.path, get("/v1.23/info"));
-  expect(bodyOf(tooOld)).toBe("client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version\n");
+  expect(bodyOf(tooOld)).toBe(
+    "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version\n",
+  );
 });
 
 test("an unknown page and a wrong method are 404 JSON with exactly the content type that Go clients read", async () => {
@@ -71,7 +77,10 @@ test("a bad body is 400 and names the field", async () => {
     ["[]", "body must be an object"],
     ['{"Image":1}', "Image must be a string, got a number"],
     ['{"HostConfig":{"Memory":"1g"}}', "HostConfig.Memory must be an integer, got a string"],
-    ['{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":80}]}}}', "HostConfig.PortBindings.80/tcp[0].HostPort must be a string"],
+    [
+      '{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":80}]}}}',
+      "HostConfig.PortBindings.80/tcp[0].HostPort must be a string",
+    ],
     ['{"Env":{"a":1}}', "Env must be a list, got an object"],
   ];
   for (const [body, text] of cases) {
@@ -82,8 +91,13 @@ test("a bad body is 400 and names the field", async () => {
   const empty = await raw(server.path, post("/containers/create", ""));
   expect(JSON.parse(bodyOf(empty)).message).toBe("invalid JSON: got EOF while reading request body");
   const text = await raw(server.path, post("/containers/create", "{}").replace("application/json", "text/plain"));
-  expect(JSON.parse(bodyOf(text)).message).toBe("unsupported Content-Type header (text/plain): must be 'application/json'");
-  const big = await raw(server.path, post("/containers/create", JSON.stringify({ Image: "x".repeat(5 * 1024 * 1024) })));
+  expect(JSON.parse(bodyOf(text)).message).toBe(
+    "unsupported Content-Type header (text/plain): must be 'application/json'",
+  );
+  const big = await raw(
+    server.path,
+    post("/containers/create", JSON.stringify({ Image: "x".repeat(5 * 1024 * 1024) })),
+  );
   expect(statusOf(big)).toBe(400);
   expect(fake.calls).toEqual([]);
 });
@@ -96,7 +110,11 @@ test("a body as Go sends it passes: nulls, a string for Cmd, names in another ca
   expect(fake.calls[0]).toEqual([
     "create",
     { Image: "busybox", Cmd: ["true"], Env: ["", "A=b"], HostConfig: null, Labels: null },
-    { name: "x", platform: "", caller: { via: "unix", pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 } },
+    {
+      name: "x",
+      platform: "",
+      caller: { via: "unix", pid: process.pid, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 },
+    },
   ]);
   const chunked = `POST /containers/create HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${[...body].map((char) => `1;x=y\r\n${char}\r\n`).join("")}0\r\nTrailer: x\r\n\r\n`;
   const socket = net.connect(server.path);
@@ -113,7 +131,10 @@ test("a body as Go sends it passes: nulls, a string for Cmd, names in another ca
 
 test("one connection serves requests one after the other, also when they come together", async () => {
   await using server = await testServer(fakeDeps().deps);
-  const answer = await raw(server.path, `GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n${post("/containers/nope/kill", "{}").replace("Connection: close\r\n", "")}${get("/version")}`);
+  const answer = await raw(
+    server.path,
+    `GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n${post("/containers/nope/kill", "{}").replace("Connection: close\r\n", "")}${get("/version")}`,
+  );
   expect([...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))).toEqual([200, 404, 200]);
 });
 
@@ -121,7 +142,9 @@ test("100-continue is sent before the body is read", async () => {
   const { deps } = fakeDeps();
   await using server = await testServer(deps);
   const socket = net.connect(server.path);
-  socket.write("PUT /containers/web/archive?path=/ HTTP/1.1\r\nHost: d\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  socket.write(
+    "PUT /containers/web/archive?path=/ HTTP/1.1\r\nHost: d\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+  );
   let text = "";
   await new Promise<void>((resolve) => socket.on("data", (chunk) => ((text += chunk), resolve())));
   expect(text).toBe("HTTP/1.1 100 Continue\r\n\r\n");
@@ -133,12 +156,18 @@ test("100-continue is sent before the body is read", async () => {
 test("wait sends its headers before the container ends", async () => {
   const { deps, fake } = fakeDeps();
   await using server = await testServer(deps);
-  const head = await raw(server.path, "POST /containers/web/wait?condition=next-exit HTTP/1.1\r\nHost: d\r\n\r\n", { until: "\r\n\r\n" });
+  const head = await raw(server.path, "POST /containers/web/wait?condition=next-exit HTTP/1.1\r\nHost: d\r\n\r\n", {
+    until: "\r\n\r\n",
+  });
   expect(head).toStartWith("HTTP/1.1 200 OK");
   const whole = raw(server.path, "POST /containers/web/wait HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n");
   fake.exit.resolve({ exitCode: 137 });
   expect(await whole).toContain('{"StatusCode":137}\n');
-  expect(statusOf(await raw(server.path, "POST /containers/web/wait?condition=x HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n"))).toBe(400);
+  expect(
+    statusOf(
+      await raw(server.path, "POST /containers/web/wait?condition=x HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n"),
+    ),
+  ).toBe(400);
 });
 
 test("304 has no body and keeps the connection", async () => {
@@ -151,15 +180,26 @@ test("304 has no body and keeps the connection", async () => {
 test("a form body counts as query", async () => {
   const { deps, fake } = fakeDeps();
   await using server = await testServer(deps);
-  await raw(server.path, post("/containers/web/kill", "signal=HUP").replace("application/json", "application/x-www-form-urlencoded"));
+  await raw(
+    server.path,
+    post("/containers/web/kill", "signal=HUP").replace("application/json", "application/x-www-form-urlencoded"),
+  );
   expect(fake.calls[0]?.[2]).toMatchObject({ killSignal: "HUP" });
 });
 
 test("filters come in both encodings and unknown ones are refused", async () => {
-  const { deps } = fakeDeps({ list: [fakeContainer({ name: "a", labels: { app: "x=y" } }), fakeContainer({ name: "b", state: { status: "exited", pid: 0 } })] });
+  const { deps } = fakeDeps({
+    list: [
+      fakeContainer({ name: "a", labels: { app: "x=y" } }),
+      fakeContainer({ name: "b", state: { status: "exited", pid: 0 } }),
+    ],
+  });
   await using server = await testServer(deps);
   const names = async (filters: unknown): Promise<string[]> => {
-    const answer = await raw(server.path, get(`/containers/json?filters=${encodeURIComponent(JSON.stringify(filters))}`));
+    const answer = await raw(
+      server.path,
+      get(`/containers/json?filters=${encodeURIComponent(JSON.stringify(filters))}`),
+    );
     return (JSON.parse(bodyOf(answer)) as { Names: string[] }[]).map(({ Names }) => Names[0] ?? "");
   };
   expect(await names({})).toEqual(["/a"]);

@@ -21,12 +21,20 @@ export interface ApiServer {
 }
 
 /** Serves the Engine API on every listener. Throws when one of them cannot be opened; then none stays open. */
-export async function serveApi(options: { deps: ApiDeps; listeners: readonly Listener[]; log: Log }): Promise<ApiServer> {
+export async function serveApi(options: {
+  deps: ApiDeps;
+  listeners: readonly Listener[];
+  log: Log;
+}): Promise<ApiServer> {
   const { deps, log } = options;
   const connections = new Set<Connection>();
   const baseHeaders = headerText(deps.system.version);
   const onConnection = (socket: Socket, caller: Caller): void => {
-    const connection = new Connection(socket, { caller, baseHeaders, handle: (exchange) => dispatch(exchange, deps, log) });
+    const connection = new Connection(socket, {
+      caller,
+      baseHeaders,
+      handle: (exchange) => dispatch(exchange, deps, log),
+    });
     connections.add(connection);
     socket.once("close", () => connections.delete(connection));
     void connection.run();

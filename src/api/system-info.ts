@@ -13,7 +13,9 @@ export interface SystemInfo {
   readonly cgroupDriver: "cgroupfs" | "systemd";
   readonly cgroupVersion: "1" | "2";
   readonly defaultRuntime: string;
-  readonly runtimes: Readonly<Record<string, { readonly path: string; readonly args: readonly string[]; readonly version: string }>>;
+  readonly runtimes: Readonly<
+    Record<string, { readonly path: string; readonly args: readonly string[]; readonly version: string }>
+  >;
   readonly initPath: string;
   readonly kernelVersion: string;
   readonly operatingSystem: string;
@@ -27,7 +29,11 @@ export interface SystemInfo {
   readonly registryMirrors: readonly string[];
   readonly insecureRegistries: readonly string[];
   readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
-  readonly plugins: { readonly volume: readonly string[]; readonly network: readonly string[]; readonly log: readonly string[] };
+  readonly plugins: {
+    readonly volume: readonly string[];
+    readonly network: readonly string[];
+    readonly log: readonly string[];
+  };
   readonly capabilities: {
     readonly memoryLimit: boolean;
     readonly swapLimit: boolean;

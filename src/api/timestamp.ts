@@ -15,15 +15,20 @@ export function readTimestamp(name: string, text: string | null | undefined, now
   if (ago !== undefined) return nowNs - ago;
   const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
   const whole = Date.parse(text.replace(/\.\d+/, ""));
-  if (Number.isNaN(whole)) throw new EngineError("invalid", `invalid value for ${JSON.stringify(name)}: failed to parse value as time or duration: ${JSON.stringify(text)}`);
+  if (Number.isNaN(whole))
+    throw new EngineError(
+      "invalid",
+      `invalid value for ${JSON.stringify(name)}: failed to parse value as time or duration: ${JSON.stringify(text)}`,
+    );
   return BigInt(whole) * 1_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, "0"));
 }
 
-const units: Readonly<Record<string, number>> = { h: 3600e9, m: 60e9, s: 1e9, ms: 1e6, us: 1e3, "µs": 1e3, ns: 1 };
+const units: Readonly<Record<string, number>> = { h: 3600e9, m: 60e9, s: 1e9, ms: 1e6, us: 1e3, µs: 1e3, ns: 1 };
 
 function goDurationNs(text: string): bigint | undefined {
   if (!/^(\d+(\.\d*)?(h|m|s|ms|us|µs|ns))+$/.test(text)) return undefined;
   let ns = 0;
-  for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d*)?)(h|ms|m|s|us|µs|ns)/g)) ns += Number(amount) * (units[unit ?? "ns"] ?? 1);
+  for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d*)?)(h|ms|m|s|us|µs|ns)/g))
+    ns += Number(amount) * (units[unit ?? "ns"] ?? 1);
   return BigInt(Math.round(ns));
 }

@@ -47,7 +47,11 @@ function checkMap(map: Record<string, unknown>, each: BodySchema, path: string):
   }
 }
 
-function checkFields(object: Record<string, unknown>, schema: { readonly [name: string]: BodySchema }, path: string): void {
+function checkFields(
+  object: Record<string, unknown>,
+  schema: { readonly [name: string]: BodySchema },
+  path: string,
+): void {
   for (const name of Object.keys(object)) {
     const known = Object.hasOwn(schema, name) ? name : knownAs(schema, name);
     if (known === undefined) continue;
@@ -66,7 +70,13 @@ function knownAs(schema: { readonly [name: string]: BodySchema }, name: string):
   return Object.keys(schema).find((key) => key.toLowerCase() === lower);
 }
 
-const names: Readonly<Record<string, string>> = { s: "a string", i: "an integer", n: "a number", b: "a boolean", o: "an object" };
+const names: Readonly<Record<string, string>> = {
+  s: "a string",
+  i: "an integer",
+  n: "a number",
+  b: "a boolean",
+  o: "an object",
+};
 
 function fits(value: unknown, kind: string): boolean {
   switch (kind) {
@@ -92,10 +102,17 @@ function zero(schema: BodySchema): unknown {
 }
 
 const isList = (schema: BodySchema): schema is readonly [BodySchema] => Array.isArray(schema);
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 
 function wrong(path: string, expected: string, value: unknown): EngineError {
-  const got = Array.isArray(value) ? "a list" : value === null ? "null" : typeof value === "object" ? "an object" : `a ${typeof value}`;
+  const got = Array.isArray(value)
+    ? "a list"
+    : value === null
+      ? "null"
+      : typeof value === "object"
+        ? "an object"
+        : `a ${typeof value}`;
   return new EngineError("invalid", `invalid JSON: ${path || "body"} must be ${expected}, got ${got}`, { field: path });
 }

@@ -22,7 +22,10 @@ export function splitVersion(path: string): { minor: ApiMinor; given: string; pa
 /** Refuses versions that are not spoken here, in Docker's words. */
 export function checkVersion(minor: ApiMinor, given: string): void {
   if (minor > maxMinor) {
-    throw new EngineError("invalid", `client version ${given} is too new. Maximum supported API version is ${maxApiVersion}`);
+    throw new EngineError(
+      "invalid",
+      `client version ${given} is too new. Maximum supported API version is ${maxApiVersion}`,
+    );
   }
   if (minor < minMinor) {
     throw new EngineError(

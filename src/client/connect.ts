@@ -20,8 +20,10 @@ export function connectEngine(host: string, options: ConnectOptions = {}): Engin
 }
 
 /** The same for an endpoint as the command line resolves it. */
-export const connect = (endpoint: { readonly host: string; readonly tls?: ClientTls }, options: Omit<ConnectOptions, "tls"> = {}): EngineClient =>
-  connectEngine(endpoint.host, { ...options, tls: endpoint.tls });
+export const connect = (
+  endpoint: { readonly host: string; readonly tls?: ClientTls },
+  options: Omit<ConnectOptions, "tls"> = {},
+): EngineClient => connectEngine(endpoint.host, { ...options, tls: endpoint.tls });
 
 interface Sent {
   readonly wire: Wire;
@@ -49,7 +51,12 @@ class Client implements EngineClient {
     this.#version = (options.version || newestVersion).replace(/^v/, "");
   }
 
-  async call<Id extends OperationId>(id: Id, input: OperationInput<Id>, body?: unknown, options: CallOptions = {}): Promise<never> {
+  async call<Id extends OperationId>(
+    id: Id,
+    input: OperationInput<Id>,
+    body?: unknown,
+    options: CallOptions = {},
+  ): Promise<never> {
     const { wire, answer, settle } = await this.#send(id, input, { ...options, body });
     try {
       const text = await answer.body.text();
@@ -61,7 +68,11 @@ class Client implements EngineClient {
     }
   }
 
-  async stream<Id extends OperationId>(id: Id, input: OperationInput<Id>, options: SendOptions = {}): Promise<{ headers: Record<string, string>; body: Readable }> {
+  async stream<Id extends OperationId>(
+    id: Id,
+    input: OperationInput<Id>,
+    options: SendOptions = {},
+  ): Promise<{ headers: Record<string, string>; body: Readable }> {
     const { Readable: NodeReadable } = await import("node:stream");
     const { wire, answer, settle } = await this.#send(id, input, options);
     const body = NodeReadable.from(answer.body.pieces(), { objectMode: false, highWaterMark: 64 * 1024 });
@@ -89,7 +100,8 @@ class Client implements EngineClient {
   async #send(id: OperationId, input: object, options: SendOptions): Promise<Sent> {
     options.signal?.throwIfAborted();
     // An upload cannot be sent again in an older version of the API
-    if (options.upload && !this.#fixedVersion && !this.#agreed) await this.call("SystemPing", {}, undefined, options.signal ? { signal: options.signal } : {});
+    if (options.upload && !this.#fixedVersion && !this.#agreed)
+      await this.call("SystemPing", {}, undefined, options.signal ? { signal: options.signal } : {});
     for (;;) {
       const version = this.#version;
       const kept = options.upgrade === true || options.upload ? undefined : this.#takeIdle();
@@ -159,7 +171,12 @@ class Client implements EngineClient {
   }
 
   #release(wire: Wire, answer: Answer): void {
-    if (!answer.body.reusable || answer.headers["connection"]?.toLowerCase() === "close" || !wire.reusable || this.#idle) {
+    if (
+      !answer.body.reusable ||
+      answer.headers["connection"]?.toLowerCase() === "close" ||
+      !wire.reusable ||
+      this.#idle
+    ) {
       wire.destroy();
       return;
     }
@@ -168,7 +185,8 @@ class Client implements EngineClient {
   }
 }
 
-const isAnswer = (value: unknown): value is Answer => typeof value === "object" && value !== null && "status" in value && "body" in value;
+const isAnswer = (value: unknown): value is Answer =>
+  typeof value === "object" && value !== null && "status" in value && "body" in value;
 
 async function upload(wire: Wire, source: Readable): Promise<void> {
   for await (const piece of source) {
@@ -184,7 +202,9 @@ function target(id: OperationId, input: object, more: CallOptions["query"]): str
   const { path, query } = operations[id];
   const kinds: Readonly<Record<string, QueryKind>> = query;
   const values: Readonly<Record<string, unknown>> = { ...input };
-  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(values[name])).replaceAll("%2F", "/").replaceAll("%3A", ":"));
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(String(values[name])).replaceAll("%2F", "/").replaceAll("%3A", ":"),
+  );
   const search = new URLSearchParams();
   for (const name of Object.keys(kinds)) {
     const value = values[name];
@@ -202,7 +222,8 @@ function target(id: OperationId, input: object, more: CallOptions["query"]): str
 function apiError(status: number, body: string): ApiError {
   try {
     const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === "object" && parsed !== null && "message" in parsed && typeof parsed.message === "string") return new ApiError(status, parsed.message);
+    if (typeof parsed === "object" && parsed !== null && "message" in parsed && typeof parsed.message === "string")
+      return new ApiError(status, parsed.message);
   } catch {
     // not JSON: the text itself is the message
   }

@@ -9,11 +9,24 @@ export interface EngineClient {
   /** Where it talks to: `unix:///var/run/berth.sock`, `tcp://...`. */
   readonly host: string;
   /** One JSON request. Rejects with ApiError (status, message) for 4xx and 5xx. */
-  call<Id extends OperationId>(id: Id, input: OperationInput<Id>, body?: OperationTypes[Id]["body"], options?: CallOptions): Promise<OperationTypes[Id]["reply"]>;
+  call<Id extends OperationId>(
+    id: Id,
+    input: OperationInput<Id>,
+    body?: OperationTypes[Id]["body"],
+    options?: CallOptions,
+  ): Promise<OperationTypes[Id]["reply"]>;
   /** The body as it comes: logs, events, stats, archives, progress. Rejects before the first byte as call does. */
-  stream<Id extends OperationId>(id: Id, input: OperationInput<Id>, options?: CallOptions & { body?: unknown; upload?: Readable }): Promise<{ headers: Record<string, string>; body: Readable }>;
+  stream<Id extends OperationId>(
+    id: Id,
+    input: OperationInput<Id>,
+    options?: CallOptions & { body?: unknown; upload?: Readable },
+  ): Promise<{ headers: Record<string, string>; body: Readable }>;
   /** attach and exec start: the connection itself after the upgrade. `end()` half-closes. */
-  hijack<Id extends OperationId>(id: Id, input: OperationInput<Id>, options?: CallOptions & { body?: unknown }): Promise<{ stream: Duplex; multiplexed: boolean }>;
+  hijack<Id extends OperationId>(
+    id: Id,
+    input: OperationInput<Id>,
+    options?: CallOptions & { body?: unknown },
+  ): Promise<{ stream: Duplex; multiplexed: boolean }>;
   close(): void;
 }
 

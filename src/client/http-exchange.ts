@@ -107,7 +107,8 @@ export class AnswerBody {
   async text(): Promise<string> {
     const decoder = new TextDecoder();
     let text = "";
-    for (let piece = await this.next(); piece !== null; piece = await this.next()) text += decoder.decode(piece, { stream: true });
+    for (let piece = await this.next(); piece !== null; piece = await this.next())
+      text += decoder.decode(piece, { stream: true });
     return text + decoder.decode();
   }
 

@@ -21,7 +21,11 @@ export function openWire(host: string, tls: ClientTls | undefined): Promise<Wire
     case "https": {
       const url = new URL(`http://${address}`);
       const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
-      return socketWire({ hostname, port: Number(url.port || (tls ? 2376 : 2375)), ...(tls && { tls: tlsOptions(tls, hostname) }) });
+      return socketWire({
+        hostname,
+        port: Number(url.port || (tls ? 2376 : 2375)),
+        ...(tls && { tls: tlsOptions(tls, hostname) }),
+      });
     }
     default:
       throw new Error(`unsupported protocol: ${scheme}`);
@@ -49,10 +53,10 @@ async function socketWire(address: Address): Promise<Wire> {
       open(socket: Bun.Socket) {
         const transport: Transport = {
           write: (bytes) => socket.write(bytes),
-          shutdown: () => void socket.shutdown(),
-          destroy: () => void socket.terminate(),
-          pause: () => void socket.pause(),
-          resume: () => void socket.resume(),
+          shutdown: () => socket.shutdown(),
+          destroy: () => socket.terminate(),
+          pause: () => socket.pause(),
+          resume: () => socket.resume(),
           ref: (on) => (on ? socket.ref() : socket.unref()),
         };
         wire = new Wire(transport);
@@ -62,7 +66,7 @@ async function socketWire(address: Address): Promise<Wire> {
         if (success && error === null) ready.resolve();
         else ready.reject(error ?? new Error("the TLS handshake failed"));
       },
-      data: (_socket: Bun.Socket, bytes: Uint8Array) => void wire?.received(bytes),
+      data: (_socket: Bun.Socket, bytes: Uint8Array) => wire?.received(bytes),
       drain: () => wire?.drained(),
       end: () => wire?.end(),
       close: () => {
@@ -76,7 +80,9 @@ async function socketWire(address: Address): Promise<Wire> {
   // Bun tells a failed connect twice, by connectError and by Bun.connect: one of the two has no listener.
   ready.promise.catch(() => undefined);
   try {
-    await ("unix" in address ? Bun.connect({ ...options, unix: address.unix }) : Bun.connect({ ...options, ...address }));
+    await ("unix" in address
+      ? Bun.connect({ ...options, unix: address.unix })
+      : Bun.connect({ ...options, ...address }));
   } catch (error) {
     throw connectFailure(error);
   }
@@ -88,7 +94,10 @@ async function socketWire(address: Address): Promise<Wire> {
 /** Bun's error in node's terms: the code of connect(2). */
 function connectFailure(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  return Object.assign(new Error(error.message, { cause: error }), { syscall: "connect", code: "code" in error ? error.code : "ECONNREFUSED" });
+  return Object.assign(new Error(error.message, { cause: error }), {
+    syscall: "connect",
+    code: "code" in error ? error.code : "ECONNREFUSED",
+  });
 }
 
 /** The far host's own command line joins us to its socket, as docker does it. */
@@ -96,12 +105,18 @@ async function sshWire(address: string): Promise<Wire> {
   const url = new URL(`ssh://${address}`);
   if (url.hostname.startsWith("-")) throw new Error(`bad ssh host ${url.hostname}`);
   const path = url.pathname === "" || url.pathname === "/" ? [] : ["-H", `unix://${url.pathname}`];
-  const login = [...(url.username === "" ? [] : ["-l", decodeURIComponent(url.username)]), ...(url.port === "" ? [] : ["-p", url.port])];
-  const child = Bun.spawn(["ssh", "-o", "ConnectTimeout=30", "-T", ...login, "--", url.hostname, "berth", ...path, "system", "dial-stdio"], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+  const login = [
+    ...(url.username === "" ? [] : ["-l", decodeURIComponent(url.username)]),
+    ...(url.port === "" ? [] : ["-p", url.port]),
+  ];
+  const child = Bun.spawn(
+    ["ssh", "-o", "ConnectTimeout=30", "-T", ...login, "--", url.hostname, "berth", ...path, "system", "dial-stdio"],
+    {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
   const transport: Transport = {
     write(bytes) {
       void child.stdin.write(bytes);

@@ -33,7 +33,7 @@ export const hijackReply = (options: HijackOptions): Reply =>
   new Reply(async (exchange) => {
     let remote: Duplex;
     try {
-      remote = await options.open(exchange.signal);
+      remote = await options.open(exchange.closedSignal);
     } catch (error) {
       if (options.errors === "json") throw error;
       refuse(exchange, error);
@@ -48,7 +48,10 @@ function upgradeHead(exchange: Exchange, options: HijackOptions): string {
   const upgrade = exchange.head.headers.has("upgrade");
   const base = options.baseHeaders ? exchange.baseHeaders : "";
   if (!upgrade) return `HTTP/1.1 200 OK\r\n${base}Content-Type: application/vnd.docker.raw-stream\r\n\r\n`;
-  const type = options.minor >= 42 && !options.tty ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
+  const type =
+    options.minor >= 42 && !options.tty
+      ? "application/vnd.docker.multiplexed-stream"
+      : "application/vnd.docker.raw-stream";
   return `HTTP/1.1 101 UPGRADED\r\n${base}Content-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`;
 }
 
@@ -62,15 +65,19 @@ function refuse(exchange: Exchange, error: unknown): void {
   void drop(input);
 }
 
-function join(exchange: Exchange, parts: { socket: Socket; input: SocketInput; remote: Duplex; options: HijackOptions }): void {
+function join(
+  exchange: Exchange,
+  parts: { socket: Socket; input: SocketInput; remote: Duplex; options: HijackOptions },
+): void {
   const { socket, input, remote, options } = parts;
+  const isGone = goneCheck(socket, options.gone);
   const watch = setInterval(() => {
-    if (input.ended && isGone(socket, options)) socket.destroy();
+    if (input.ended && isGone()) socket.destroy();
   }, goneCheckMs);
   watch.unref();
   const over = (): void => {
     clearInterval(watch);
-    exchange.abort();
+    exchange.close();
     remote.destroy();
   };
   socket.once("close", over);
@@ -78,13 +85,20 @@ function join(exchange: Exchange, parts: { socket: Socket; input: SocketInput; r
   // A container's stream that breaks ends the attachment; the reason is the container's own affair.
   remote.on("error", () => socket.destroy());
   void toClient(remote, socket);
-  void toContainer(input, remote, { socket, options });
+  void toContainer(input, remote, { socket, options, isGone });
 }
 
-/** Bun drops a half-open socket's handle when the other end closes, without an event. */
-function isGone(socket: Socket, options: HijackOptions): boolean {
-  const fd = fdOf(socket);
-  return fd < 0 || options.gone(fd);
+/**
+ * Tells a closed client from one that only stopped sending. Bun drops a half-open socket's handle when the other end
+ * closes, without an event; a TLS socket never shows its descriptor, so there only a failed write tells.
+ */
+function goneCheck(socket: Socket, gone: (fd: number) => boolean): () => boolean {
+  const known = fdOf(socket) >= 0;
+  return () => {
+    if (socket.destroyed) return true;
+    const fd = fdOf(socket);
+    return fd < 0 ? known : gone(fd);
+  };
 }
 
 async function toClient(remote: Duplex, socket: Socket): Promise<void> {
@@ -102,7 +116,12 @@ async function toClient(remote: Duplex, socket: Socket): Promise<void> {
 }
 
 /** What the client types. Its end is the end of stdin, not of the attachment: output goes on. */
-async function toContainer(input: SocketInput, remote: Duplex, { socket, options }: { socket: Socket; options: HijackOptions }): Promise<void> {
+async function toContainer(
+  input: SocketInput,
+  remote: Duplex,
+  parts: { socket: Socket; options: HijackOptions; isGone: () => boolean },
+): Promise<void> {
+  const { socket, options, isGone } = parts;
   const filter = options.detachKeys && new DetachFilter(options.detachKeys);
   for (let bytes = await input.take(); bytes !== null; bytes = await input.take()) {
     const { pass, detached } = filter ? filter.push(bytes) : { pass: bytes, detached: false };
@@ -116,7 +135,7 @@ async function toContainer(input: SocketInput, remote: Duplex, { socket, options
   }
   // Once our side has ended too, the client's end is the end of it all.
   if (socket.writableEnded) socket.destroy();
-  else if (isGone(socket, options)) socket.destroy();
+  else if (isGone()) socket.destroy();
   else if (remote.writable) remote.end();
 }
 

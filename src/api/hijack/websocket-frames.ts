@@ -46,7 +46,8 @@ export async function* decodeFrames(input: SocketInput): AsyncGenerator<Frame> {
     if (!(await need(start + length))) return;
     const mask = held.subarray(start - 4, start);
     const payload = Buffer.from(held.subarray(start, start + length));
-    for (let index = 0; index < payload.length; index++) payload[index] = (payload[index] ?? 0) ^ (mask[index & 3] ?? 0);
+    for (let index = 0; index < payload.length; index++)
+      payload[index] = (payload[index] ?? 0) ^ (mask[index & 3] ?? 0);
     held = held.subarray(start + length);
     yield { opcode, payload };
   }

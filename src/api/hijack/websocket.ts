@@ -13,12 +13,17 @@ export function websocketReply(open: (signal: AbortSignal) => Promise<Duplex>): 
   return new Reply(async (exchange) => {
     const { headers } = exchange.head;
     const key = headers.get("sec-websocket-key");
-    if (headers.get("upgrade")?.toLowerCase() !== "websocket" || key === undefined) throw new EngineError("invalid", "bad websocket handshake");
-    const remote = await open(exchange.signal);
-    const accept = createHash("sha1").update(key + magic).digest("base64");
-    const { socket, input } = exchange.hijack(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    if (headers.get("upgrade")?.toLowerCase() !== "websocket" || key === undefined)
+      throw new EngineError("invalid", "bad websocket handshake");
+    const remote = await open(exchange.closedSignal);
+    const accept = createHash("sha1")
+      .update(key + magic)
+      .digest("base64");
+    const { socket, input } = exchange.hijack(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    );
     socket.once("close", () => {
-      exchange.abort();
+      exchange.close();
       remote.destroy();
     });
     remote.on("error", () => socket.destroy());

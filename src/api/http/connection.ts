@@ -40,7 +40,7 @@ export class Connection {
     this.#input = new SocketInput(socket);
     // A write to a client that has gone: 'close' follows, which is what everything here listens to.
     socket.on("error", () => {});
-    socket.on("close", () => this.#exchange?.abort());
+    socket.on("close", () => this.#exchange?.close());
   }
 
   /** Serves until the connection is over. Never rejects. */
@@ -71,7 +71,7 @@ export class Connection {
     if (this.#phase !== "busy") this.socket.destroy();
     else if (this.#exchange) {
       this.#exchange.keepAlive = false;
-      this.#exchange.abort();
+      this.#exchange.close();
     }
   }
 
@@ -83,7 +83,14 @@ export class Connection {
     const framing = bodyFraming(head);
     const expects = !head.http10 && hasToken(head.headers.get("expect"), "100-continue");
     const body = new RequestBody(this.#input, framing, expects ? () => this.#continue() : undefined);
-    const exchange = new Exchange({ head, caller: this.#options.caller, body, socket: this.socket, input: this.#input, baseHeaders: this.#options.baseHeaders });
+    const exchange = new Exchange({
+      head,
+      caller: this.#options.caller,
+      body,
+      socket: this.socket,
+      input: this.#input,
+      baseHeaders: this.#options.baseHeaders,
+    });
     this.#exchange = exchange;
     this.#input.onEnd(() => exchange.abort());
     await this.#options.handle(exchange);
@@ -109,7 +116,8 @@ export class Connection {
       text += bytes.toString("latin1");
       if (already === 0 && text.startsWith("\r\n")) text = text.replace(/^(\r\n)+/, ""); // RFC 9112 section 2.2
       const end = text.indexOf("\r\n\r\n", from);
-      if (end > maxHeadBytes || (end < 0 && text.length > maxHeadBytes)) throw new BadRequest(431, "request headers are too large");
+      if (end > maxHeadBytes || (end < 0 && text.length > maxHeadBytes))
+        throw new BadRequest(431, "request headers are too large");
       if (end >= 0) {
         this.#input.giveBack(bytes.subarray(bytes.length - (text.length - end - 4)));
         return parseHead(text.slice(0, end));

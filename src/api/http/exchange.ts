@@ -16,12 +16,20 @@ export class Exchange {
   readonly #input: SocketInput;
   readonly #baseHeaders: () => string;
   readonly #abort = new AbortController();
+  readonly #closed = new AbortController();
   #state: "waiting" | "streaming" | "answered" | "hijacked" = "waiting";
   #chunked = false;
   /** The connection can take another request after this one. */
   keepAlive: boolean;
 
-  constructor(options: { head: RequestHead; caller: Caller; body: RequestBody; socket: Socket; input: SocketInput; baseHeaders: () => string }) {
+  constructor(options: {
+    head: RequestHead;
+    caller: Caller;
+    body: RequestBody;
+    socket: Socket;
+    input: SocketInput;
+    baseHeaders: () => string;
+  }) {
     this.head = options.head;
     this.caller = options.caller;
     this.body = options.body;
@@ -32,12 +40,14 @@ export class Exchange {
     this.keepAlive = options.head.http10 ? hasToken(connection, "keep-alive") : !hasToken(connection, "close");
   }
 
-  /**
-   * Fires when the client is gone. On a plain request that is already when it stops sending (net/http parity); on a
-   * hijacked connection only a full close counts.
-   */
+  /** Fires when the client is gone; that is already when it stops sending (net/http parity). */
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** Fires only when the connection is closed: whoever is attached may stop sending and still listen. */
+  get closedSignal(): AbortSignal {
+    return this.#closed.signal;
   }
 
   get started(): boolean {
@@ -54,6 +64,11 @@ export class Exchange {
 
   abort(): void {
     this.#abort.abort();
+  }
+
+  close(): void {
+    this.#abort.abort();
+    this.#closed.abort();
   }
 
   /** Answers in one piece. */

@@ -72,4 +72,8 @@ export function bodyFraming(head: RequestHead): number | "chunked" {
 
 /** Whether a comma-separated header holds a word. */
 export const hasToken = (value: string | undefined, token: string): boolean =>
-  value !== undefined && value.toLowerCase().split(",").some((part) => part.trim() === token);
+  value !== undefined &&
+  value
+    .toLowerCase()
+    .split(",")
+    .some((part) => part.trim() === token);

@@ -37,8 +37,14 @@ export async function listen(
   if (listener.kind === "unix") return listenUnix(listener, options);
   const server = listener.tls
     ? tlsServer(listener.tls, options.onConnection)
-    : net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => options.onConnection(socket, { via: "tcp" }));
-  await listening(server, () => server.listen({ host: listener.host, port: listener.port }), `tcp://${listener.host}:${listener.port}`);
+    : net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+        options.onConnection(socket, { via: "tcp" }),
+      );
+  await listening(
+    server,
+    () => server.listen({ host: listener.host, port: listener.port }),
+    `tcp://${listener.host}:${listener.port}`,
+  );
   const address = server.address();
   const port = address !== null && typeof address === "object" ? address.port : listener.port;
   const host = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
@@ -52,11 +58,14 @@ async function listenUnix(
   const { path } = listener;
   // A socket file that nobody serves any more is left by a killed daemon; anything else there is not ours to remove.
   if (existsSync(path)) {
-    if (!lstatSync(path).isSocket()) throw new EngineError("conflict", `cannot listen on ${path}: the file exists and is not a socket`);
+    if (!lstatSync(path).isSocket())
+      throw new EngineError("conflict", `cannot listen on ${path}: the file exists and is not a socket`);
     if (await answers(path)) throw new EngineError("conflict", `cannot listen on ${path}: another daemon serves it`);
     unlinkSync(path);
   }
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => options.onConnection(socket, unixCaller(socket, options.peerOf)));
+  const server = net.createServer({ allowHalfOpen: true }, (socket) =>
+    options.onConnection(socket, unixCaller(socket, options.peerOf)),
+  );
   // Nobody may connect between bind and chmod.
   const umask = process.umask(0o177);
   try {
@@ -107,7 +116,9 @@ function tlsServer(files: TlsFiles, onConnection: (socket: Socket, caller: Calle
 
 function listening(server: Server, start: () => void, what: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(new EngineError("internal", `cannot listen on ${what}: ${error.message}`, {}, { cause: error })));
+    server.once("error", (error) =>
+      reject(new EngineError("internal", `cannot listen on ${what}: ${error.message}`, {}, { cause: error })),
+    );
     server.once("listening", () => {
       // Failures to accept (no descriptors left) must not end the daemon; the client sees its connection closed.
       server.on("error", () => {});

@@ -56,7 +56,10 @@ export class RequestBody {
     if (this.#done) return Buffer.alloc(0);
     if (!this.#chunked && this.#left > limits.maxBytes) throw tooLarge(limits.maxBytes);
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new EngineError("invalid", "the request body did not arrive in time")), limits.timeoutMs);
+    const timer = setTimeout(
+      () => reject(new EngineError("invalid", "the request body did not arrive in time")),
+      limits.timeoutMs,
+    );
     try {
       return await Promise.race([this.#collect(limits.maxBytes), late]);
     } finally {
@@ -113,4 +116,5 @@ export class RequestBody {
   }
 }
 
-const tooLarge = (maxBytes: number): EngineError => new EngineError("invalid", `the request body is larger than ${maxBytes} bytes`);
+const tooLarge = (maxBytes: number): EngineError =>
+  new EngineError("invalid", `the request body is larger than ${maxBytes} bytes`);

@@ -80,4 +80,3 @@ export const absentRoutes = {
   ConfigDelete: swarm("swarm:change"),
   ConfigUpdate: swarm("swarm:change"),
 } satisfies Partial<Routes>;
-

@@ -24,7 +24,16 @@ export const containerStreamRoutes = {
         container = deps.containers.get(params.id);
         detachKeys = keysFor(container, context.query);
       } catch (error) {
-        return hijackReply({ tty: true, minor, baseHeaders: false, detachKeys: undefined, onDetach: () => {}, gone: deps.peer.gone, errors: "text", open: () => Promise.reject(error) });
+        return hijackReply({
+          tty: true,
+          minor,
+          baseHeaders: false,
+          detachKeys: undefined,
+          onDetach: () => {},
+          gone: deps.peer.gone,
+          errors: "text",
+          open: () => Promise.reject(error),
+        });
       }
       return hijackReply({
         tty: container.plan.process.tty,
@@ -44,7 +53,9 @@ export const containerStreamRoutes = {
     async handle(context) {
       const container = context.deps.containers.get(context.params.id);
       keysFor(container, context.query);
-      return websocketReply((signal) => context.deps.containers.attach(context.params.id, attachOptions(context, signal)));
+      return websocketReply((signal) =>
+        context.deps.containers.attach(context.params.id, attachOptions(context, signal)),
+      );
     },
   },
 
@@ -59,10 +70,23 @@ export const containerStreamRoutes = {
       const untilNs = readTimestamp("until", search.get("until"), now);
       const container = deps.containers.get(params.id);
       const tail = /^\d+$/.test(query.tail ?? "") ? Number(query.tail) : "all";
-      const batches = deps.containers.logs(params.id, { stdout, stderr, sinceNs, untilNs, tail, follow: query.follow ?? false, signal });
+      const batches = deps.containers.logs(params.id, {
+        stdout,
+        stderr,
+        sinceNs,
+        untilNs,
+        tail,
+        follow: query.follow ?? false,
+        signal,
+      });
       const { tty } = container.plan.process;
-      const options = { tty, timestamps: query.timestamps ?? false, details: search.get("details") === "1" || search.get("details") === "true" };
-      const type = minor >= 42 && !tty ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
+      const options = {
+        tty,
+        timestamps: query.timestamps ?? false,
+        details: search.get("details") === "1" || search.get("details") === "true",
+      };
+      const type =
+        minor >= 42 && !tty ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
       return new Reply(async (exchange) => {
         const iterator = batches[Symbol.asyncIterator]();
         // A driver that cannot be read says so at the first step: that is still an error with a status of its own.
@@ -87,7 +111,14 @@ export const containerStreamRoutes = {
     handle({ deps, params, query, signal, search }) {
       const container = deps.containers.get(params.id);
       const stream = search.has("stream") ? (query.stream ?? false) : true;
-      return statsReply({ container, stats: () => deps.containers.stats(container.id), memoryBytes: deps.system.memoryBytes, stream, oneShot: query["one-shot"] ?? false, signal });
+      return statsReply({
+        container,
+        stats: () => deps.containers.stats(container.id),
+        memoryBytes: deps.system.memoryBytes,
+        stream,
+        oneShot: query["one-shot"] ?? false,
+        signal,
+      });
     },
   },
 
@@ -133,7 +164,11 @@ export const containerStreamRoutes = {
       const container = deps.containers.get(exec.containerId);
       const [rows, columns] = body.ConsoleSize ?? [];
       const tty = body.Tty ?? exec.request.tty;
-      const common = { caller, tty, ...(rows !== undefined && columns !== undefined && (rows > 0 || columns > 0) && { size: { rows, columns } }) };
+      const common = {
+        caller,
+        tty,
+        ...(rows !== undefined && columns !== undefined && (rows > 0 || columns > 0) && { size: { rows, columns } }),
+      };
       if (body.Detach === true) {
         await deps.containers.execStart(params.id, { ...common, detach: true });
         return new Reply((exchange) => exchange.send(200, {}));
@@ -190,15 +225,28 @@ function keysFor(container: Container, query: AttachQuery): Uint8Array | undefin
   return container.plan.process.tty && query.stdin === true ? keys : undefined;
 }
 
-function publish(deps: ApiDeps, container: Container, action: string, caller: Caller, more: Record<string, string> = {}): void {
-  deps.events.publish({ type: "container", action, id: container.id, attributes: { ...container.plan.labels, ...more, image: container.imageReference, name: container.name }, caller });
+function publish(
+  deps: ApiDeps,
+  container: Container,
+  action: string,
+  caller: Caller,
+  more: Record<string, string> = {},
+): void {
+  deps.events.publish({
+    type: "container",
+    action,
+    id: container.id,
+    attributes: { ...container.plan.labels, ...more, image: container.imageReference, name: container.name },
+    caller,
+  });
 }
 
 /** Both are needed, as 16-bit numbers: struct winsize has no more. */
 function terminalSize(query: { h?: number | undefined; w?: number | undefined }): { rows: number; columns: number } {
   const side = (name: string, value: number | undefined): number => {
     if (value === undefined) throw new EngineError("invalid", `invalid resize ${name} "": invalid syntax`);
-    if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new EngineError("invalid", `invalid resize ${name} "${value}": value out of range`);
+    if (!Number.isInteger(value) || value < 0 || value > 65_535)
+      throw new EngineError("invalid", `invalid resize ${name} "${value}": value out of range`);
     return value;
   };
   return { rows: side("height", query.h), columns: side("width", query.w) };
@@ -206,4 +254,3 @@ function terminalSize(query: { h?: number | undefined; w?: number | undefined })
 
 /** Long enough for a driver to refuse, too short to be felt as a delay of the headers. */
 const soon = (): Promise<false> => new Promise((resolve) => void setTimeout(() => resolve(false), 25));
-

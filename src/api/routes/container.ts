@@ -10,7 +10,8 @@ import { readTimestamp } from "../timestamp.ts";
 import { containerJson } from "../views/container-json.ts";
 import { containerSummary } from "../views/container-list.ts";
 
-const timeoutOf = (value: number | undefined): { timeoutSeconds?: number } => (value === undefined ? {} : { timeoutSeconds: value });
+const timeoutOf = (value: number | undefined): { timeoutSeconds?: number } =>
+  value === undefined ? {} : { timeoutSeconds: value };
 
 /** Life of a container: from create to prune. */
 export const containerRoutes = {
@@ -29,7 +30,11 @@ export const containerRoutes = {
   ContainerCreate: {
     can: "container:create",
     async handle({ deps, body, query, caller }) {
-      const { id, warnings } = await deps.containers.create(body, { name: query.name ?? "", platform: query.platform ?? "", caller });
+      const { id, warnings } = await deps.containers.create(body, {
+        name: query.name ?? "",
+        platform: query.platform ?? "",
+        caller,
+      });
       return { Id: id, Warnings: warnings };
     },
   },
@@ -63,7 +68,9 @@ export const containerRoutes = {
   ContainerExport: {
     can: "container:copy-out",
     async handle({ deps, params, caller, signal }) {
-      return streamReply(await deps.containers.export(params.id, { caller, signal }), { "Content-Type": "application/x-tar" });
+      return streamReply(await deps.containers.export(params.id, { caller, signal }), {
+        "Content-Type": "application/x-tar",
+      });
     },
   },
 
@@ -78,14 +85,22 @@ export const containerRoutes = {
   ContainerStop: {
     can: "container:stop",
     async handle({ deps, params, query, caller }) {
-      await deps.containers.stop(params.id, { caller, ...timeoutOf(query.t), ...(query.signal ? { stopSignal: query.signal } : {}) });
+      await deps.containers.stop(params.id, {
+        caller,
+        ...timeoutOf(query.t),
+        ...(query.signal ? { stopSignal: query.signal } : {}),
+      });
     },
   },
 
   ContainerRestart: {
     can: "container:start",
     async handle({ deps, params, query, caller }) {
-      await deps.containers.restart(params.id, { caller, ...timeoutOf(query.t), ...(query.signal ? { stopSignal: query.signal } : {}) });
+      await deps.containers.restart(params.id, {
+        caller,
+        ...timeoutOf(query.t),
+        ...(query.signal ? { stopSignal: query.signal } : {}),
+      });
     },
   },
 
@@ -128,7 +143,12 @@ export const containerRoutes = {
   ContainerDelete: {
     can: "container:remove",
     async handle({ deps, params, query, caller }) {
-      await deps.containers.remove(params.id, { caller, force: query.force ?? false, volumes: query.v ?? false, link: query.link ?? false });
+      await deps.containers.remove(params.id, {
+        caller,
+        force: query.force ?? false,
+        volumes: query.v ?? false,
+        link: query.link ?? false,
+      });
     },
   },
 
@@ -144,7 +164,9 @@ export const containerRoutes = {
       return new Reply(async (exchange) => {
         exchange.begin(200, { "Content-Type": "application/json" });
         const { exitCode, error } = await result;
-        await exchange.write(jsonText({ StatusCode: exitCode, ...(error !== undefined && { Error: { Message: error } }) }));
+        await exchange.write(
+          jsonText({ StatusCode: exitCode, ...(error !== undefined && { Error: { Message: error } }) }),
+        );
         exchange.end();
       });
     },
@@ -157,7 +179,8 @@ export const containerRoutes = {
       const untilNs = readTimestamp("until", filters.get("until")?.[0], nowNs());
       const { removed, reclaimedBytes } = await deps.containers.prune({
         caller,
-        keep: (container) => !labelsMatch(filters, container.plan.labels) || (untilNs !== 0n && container.createdAtNs > untilNs),
+        keep: (container) =>
+          !labelsMatch(filters, container.plan.labels) || (untilNs !== 0n && container.createdAtNs > untilNs),
       });
       return shaped({ ContainersDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: reclaimedBytes });
     },
@@ -175,7 +198,10 @@ export const containerRoutes = {
     can: "container:copy-out",
     async handle({ deps, params, search, caller, signal }) {
       const { stat, tar } = await deps.containers.readArchive(params.id, archivePath(search), { caller, signal });
-      return streamReply(tar, { "Content-Type": "application/x-tar", "X-Docker-Container-Path-Stat": statHeader(stat) });
+      return streamReply(tar, {
+        "Content-Type": "application/x-tar",
+        "X-Docker-Container-Path-Stat": statHeader(stat),
+      });
     },
   },
 

@@ -16,7 +16,14 @@ export const imageRoutes = {
     handle({ deps, query }) {
       const filters = readFilters(query.filters, imageFilterKeys);
       const counts = containersByImage(deps);
-      return shaped(filterImages(deps, filters).map((image) => imageSummary(image, { containers: counts.get(image.id) ?? 0, sharedBytes: query["shared-size"] === true ? 0 : -1 })));
+      return shaped(
+        filterImages(deps, filters).map((image) =>
+          imageSummary(image, {
+            containers: counts.get(image.id) ?? 0,
+            sharedBytes: query["shared-size"] === true ? 0 : -1,
+          }),
+        ),
+      );
     },
   },
 
@@ -44,12 +51,22 @@ export const imageRoutes = {
       const source = search.get("fromSrc") ?? "";
       const platform = search.get("platform") ?? "";
       if (source !== "") {
-        if (source !== "-") throw new EngineError("not-implemented", "import from an address is not supported: download it and give it as a file");
+        if (source !== "-")
+          throw new EngineError(
+            "not-implemented",
+            "import from an address is not supported: download it and give it as a file",
+          );
         const changes = search.getAll("changes");
         return progressReply(async ({ report, send }) => {
           const image = await deps.images.import(exchange.body.stream(), {
-            caller, signal, changes, platform, report,
-            repository: search.get("repo") ?? "", tag: search.get("tag") ?? "", message: search.get("message") ?? "",
+            caller,
+            signal,
+            changes,
+            platform,
+            report,
+            repository: search.get("repo") ?? "",
+            tag: search.get("tag") ?? "",
+            message: search.get("message") ?? "",
           });
           send({ status: image.id });
         });
@@ -59,7 +76,9 @@ export const imageRoutes = {
       const tag = search.get("tag") ?? "";
       const reference = tag === "" ? from : `${from}${tag.includes(":") ? "@" : ":"}${tag}`;
       const auth = exchange.head.headers.get("x-registry-auth") ?? "";
-      return progressReply(async ({ report }) => void (await deps.images.pull(reference, { caller, signal, platform, auth, report })));
+      return progressReply(
+        async ({ report }) => void (await deps.images.pull(reference, { caller, signal, platform, auth, report })),
+      );
     },
   },
 
@@ -81,7 +100,12 @@ export const imageRoutes = {
   ImageDelete: {
     can: "image:remove",
     async handle({ deps, params, query, caller }) {
-      const removed = await deps.images.remove(params.name, { caller, force: query.force ?? false, prune: !(query.noprune ?? false), inUse: imageUse(deps) });
+      const removed = await deps.images.remove(params.name, {
+        caller,
+        force: query.force ?? false,
+        prune: !(query.noprune ?? false),
+        inUse: imageUse(deps),
+      });
       return removed.map((item) => ("untagged" in item ? { Untagged: item.untagged } : { Deleted: item.deleted }));
     },
   },
@@ -104,14 +128,17 @@ export const imageRoutes = {
         !labelsMatch(filters, image.config.config?.Labels ?? {}) ||
         (untilNs !== 0n && BigInt(Date.parse(image.config.created ?? "") || 0) * 1_000_000n > untilNs);
       const { removed, reclaimedBytes } = await deps.images.prune({ caller, keep, inUse: imageUse(deps) });
-      const list = removed.map((item) => ("untagged" in item ? { Untagged: item.untagged } : { Deleted: item.deleted }));
+      const list = removed.map((item) =>
+        "untagged" in item ? { Untagged: item.untagged } : { Deleted: item.deleted },
+      );
       return shaped({ ImagesDeleted: list.length === 0 ? null : list, SpaceReclaimed: reclaimedBytes });
     },
   },
 
   ImageGet: {
     can: "image:save",
-    handle: async ({ deps, params, caller, signal }) => streamReply(await deps.images.save([params.name], { caller, signal }), { "Content-Type": "application/x-tar" }),
+    handle: async ({ deps, params, caller, signal }) =>
+      streamReply(await deps.images.save([params.name], { caller, signal }), { "Content-Type": "application/x-tar" }),
   },
 
   ImageGetAll: {
@@ -127,8 +154,14 @@ export const imageRoutes = {
     can: "image:load",
     handle: ({ deps, query, caller, signal, exchange }) =>
       progressReply(async ({ report, send }) => {
-        const loaded = await deps.images.load(exchange.body.stream(), { caller, signal, quiet: query.quiet ?? true, report });
-        for (const { image, reference } of loaded) send({ stream: reference === "" ? `Loaded image ID: ${image.id}\n` : `Loaded image: ${reference}\n` });
+        const loaded = await deps.images.load(exchange.body.stream(), {
+          caller,
+          signal,
+          quiet: query.quiet ?? true,
+          report,
+        });
+        for (const { image, reference } of loaded)
+          send({ stream: reference === "" ? `Loaded image ID: ${image.id}\n` : `Loaded image: ${reference}\n` });
       }),
   },
 
@@ -136,12 +169,17 @@ export const imageRoutes = {
     can: "container:commit",
     async handle({ deps, query, body, search, caller, signal }) {
       const container = deps.containers.get(query.container ?? "");
-      if (!deps.containers.diff) throw new EngineError("not-implemented", "committing a container is not available yet");
+      if (!deps.containers.diff)
+        throw new EngineError("not-implemented", "committing a container is not available yet");
       const image = await deps.images.commit({
         caller,
         signal,
         parent: container.imageId,
-        diff: await deps.containers.diff(container.id, { caller, signal, pause: !search.has("pause") || (query.pause ?? true) }),
+        diff: await deps.containers.diff(container.id, {
+          caller,
+          signal,
+          pause: !search.has("pause") || (query.pause ?? true),
+        }),
         repository: query.repo ?? "",
         tag: query.tag ?? "",
         comment: query.comment ?? "",
@@ -171,4 +209,5 @@ export const imageRoutes = {
   },
 } satisfies Partial<Routes>;
 
-const withoutNulls = (value: object): object => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null && item !== undefined));
+const withoutNulls = (value: object): object =>
+  Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null && item !== undefined));

@@ -25,7 +25,8 @@ export const networkRoutes = {
             any(filters, "scope", (scope) => scope === "local") &&
             any(filters, "type", (type) => ofType(network, type)) &&
             labelsMatch(filters, network.labels) &&
-            (dangling === undefined || dangling === (!predefined.has(network.name) && deps.networks.endpoints(network.id).size === 0)),
+            (dangling === undefined ||
+              dangling === (!predefined.has(network.name) && deps.networks.endpoints(network.id).size === 0)),
         );
       return shaped(list.map((network) => networkJson(network)));
     },
@@ -35,7 +36,8 @@ export const networkRoutes = {
     can: "network:read",
     handle({ deps, params, query }) {
       const network = deps.networks.get(params.id);
-      if (query.scope !== undefined && query.scope !== "" && query.scope !== "local") throw new EngineError("not-found", `network ${params.id} not found`);
+      if (query.scope !== undefined && query.scope !== "" && query.scope !== "local")
+        throw new EngineError("not-found", `network ${params.id} not found`);
       return shaped(networkJson(network, deps.networks.endpoints(network.id)));
     },
   },
@@ -43,7 +45,8 @@ export const networkRoutes = {
   NetworkCreate: {
     can: "network:create",
     async handle({ deps, body, caller }) {
-      if (body.ConfigOnly === true || body.ConfigFrom?.Network) throw new EngineError("not-implemented", "configuration networks are not available yet");
+      if (body.ConfigOnly === true || body.ConfigFrom?.Network)
+        throw new EngineError("not-implemented", "configuration networks are not available yet");
       if (body.Scope && body.Scope !== "local") throw new EngineError("unavailable", notAManager);
       const { id, warning } = await deps.networks.create({
         name: body.Name ?? "",
@@ -93,10 +96,18 @@ export const networkRoutes = {
     async handle({ deps, query, caller }) {
       const filters = readFilters(query.filters, ["label", "label!", "until"]);
       const untilNs = readTimestamp("until", filters.get("until")?.[0], nowNs());
-      const used = new Set(deps.containers.list().flatMap((container) => container.plan.network.attachments.map((attachment) => attachment.network)));
+      const used = new Set(
+        deps.containers
+          .list()
+          .flatMap((container) => container.plan.network.attachments.map((attachment) => attachment.network)),
+      );
       const removed = await deps.networks.prune({
         caller,
-        keep: (network) => used.has(network.name) || used.has(network.id) || !labelsMatch(filters, network.labels) || (untilNs !== 0n && network.createdAtNs > untilNs),
+        keep: (network) =>
+          used.has(network.name) ||
+          used.has(network.id) ||
+          !labelsMatch(filters, network.labels) ||
+          (untilNs !== 0n && network.createdAtNs > untilNs),
       });
       return shaped({ NetworksDeleted: removed.length === 0 ? null : removed });
     },

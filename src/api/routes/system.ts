@@ -38,7 +38,8 @@ export const systemRoutes = {
       const now = nowNs();
       const sinceNs = readTimestamp("since", query.since, now);
       const untilNs = readTimestamp("until", query.until, now);
-      if (sinceNs > 0n && untilNs > 0n && sinceNs > untilNs) throw new EngineError("invalid", "`since` time cannot be after `until` time");
+      if (sinceNs > 0n && untilNs > 0n && sinceNs > untilNs)
+        throw new EngineError("invalid", "`since` time cannot be after `until` time");
       return eventsReply({
         events: deps.events,
         passes: (event) => eventPasses(filters, event),

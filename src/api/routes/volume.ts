@@ -61,7 +61,11 @@ export const volumeRoutes = {
       const filters = readFilters(query.filters, ["label", "label!", "all"]);
       // Below 1.42 named volumes were pruned, too
       const all = flag(filters, "all") ?? minor < 42;
-      const { removed, reclaimedBytes } = await deps.volumes.prune({ all, labels: (labels) => labelsMatch(filters, labels), caller });
+      const { removed, reclaimedBytes } = await deps.volumes.prune({
+        all,
+        labels: (labels) => labelsMatch(filters, labels),
+        caller,
+      });
       return shaped({ VolumesDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: reclaimedBytes });
     },
   },

@@ -38,19 +38,26 @@ export function eventsReply(options: {
       else pending.push(event);
       wake?.();
     });
-    const timer = untilNs > 0n ? setTimeout(() => wake?.(), Math.max(1, Math.min(2 ** 31 - 1, Number((untilNs - nowNs()) / 1_000_000n) + 1))) : undefined;
+    const timer =
+      untilNs > 0n
+        ? setTimeout(() => wake?.(), Math.max(1, Math.min(2 ** 31 - 1, Number((untilNs - nowNs()) / 1_000_000n) + 1)))
+        : undefined;
     const onAbort = (): void => wake?.();
     signal.addEventListener("abort", onAbort);
     try {
       exchange.begin(200, { "Content-Type": style.type });
       let last = -1;
       if (replay) {
-        const kept = events.history(sinceNs).filter((event) => passes(event) && (untilNs === 0n || event.timeNs <= untilNs));
+        const kept = events
+          .history(sinceNs)
+          .filter((event) => passes(event) && (untilNs === 0n || event.timeNs <= untilNs));
         last = kept.at(-1)?.sequence ?? -1;
         if (kept.length > 0) await exchange.write(kept.map((event) => `${style.before}${eventLine(event)}\n`).join(""));
       }
       while (!signal.aborted && !overrun && (untilNs === 0n || nowNs() < untilNs)) {
-        const batch = pending.splice(0).filter((event) => event.sequence > last && (untilNs === 0n || event.timeNs <= untilNs));
+        const batch = pending
+          .splice(0)
+          .filter((event) => event.sequence > last && (untilNs === 0n || event.timeNs <= untilNs));
         if (batch.length > 0) {
           if (!(await exchange.write(batch.map((event) => `${style.before}${eventLine(event)}\n`).join("")))) break;
           continue;

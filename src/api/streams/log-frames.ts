@@ -9,10 +9,14 @@ export interface FrameOptions {
 
 /** One piece for a whole batch of records: a write per batch, not per line. */
 export function frameRecords(records: readonly LogRecord[], options: FrameOptions): Uint8Array {
-  const prefixes = options.timestamps || options.details ? records.map((record) => Buffer.from(prefix(record, options), "utf8")) : undefined;
+  const prefixes =
+    options.timestamps || options.details
+      ? records.map((record) => Buffer.from(prefix(record, options), "utf8"))
+      : undefined;
   const header = options.tty ? 0 : 8;
   let bytes = 0;
-  for (let index = 0; index < records.length; index++) bytes += header + (prefixes?.[index]?.length ?? 0) + (records[index]?.line.length ?? 0);
+  for (let index = 0; index < records.length; index++)
+    bytes += header + (prefixes?.[index]?.length ?? 0) + (records[index]?.line.length ?? 0);
   const out = Buffer.allocUnsafe(bytes);
   let at = 0;
   for (let index = 0; index < records.length; index++) {

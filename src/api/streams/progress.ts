@@ -25,7 +25,9 @@ function progressJson({ id, status, stream, current, total }: Progress): Record<
  * Runs work that reports as it goes. The first report starts the stream; a failure before it is an ordinary error,
  * one after it is told in the stream (engine-api.md 0.12).
  */
-export function progressReply(work: (emit: { report: (progress: Progress) => void; send: (value: unknown) => void }) => Promise<void>): Reply {
+export function progressReply(
+  work: (emit: { report: (progress: Progress) => void; send: (value: unknown) => void }) => Promise<void>,
+): Reply {
   return new Reply(async (exchange) => {
     const send = (value: unknown): void => {
       begin(exchange);
@@ -39,7 +41,9 @@ export function progressReply(work: (emit: { report: (progress: Progress) => voi
       if (!exchange.started) throw error;
       const message = errorMessage(error);
       const status = errorStatus(error);
-      await exchange.write(streamJson({ errorDetail: { ...(status !== 500 && { code: status }), message }, error: message }));
+      await exchange.write(
+        streamJson({ errorDetail: { ...(status !== 500 && { code: status }), message }, error: message }),
+      );
     }
     exchange.end();
   });

@@ -6,10 +6,17 @@ import { fakeContainer, fakeDeps, raw, testServer } from "../fixtures/fake-deps.
 import { frameRecords } from "./log-frames.ts";
 
 const get = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: d\r\nConnection: close\r\n${more}\r\n`;
-const record = (line: string, stream: "stdout" | "stderr" = "stdout"): LogRecord => ({ stream, timeNs: 1_795_236_673_000_001_000n, line: Buffer.from(line), attributes: { b: "x y", a: "1" } });
+const record = (line: string, stream: "stdout" | "stderr" = "stdout"): LogRecord => ({
+  stream,
+  timeNs: 1_795_236_673_000_001_000n,
+  line: Buffer.from(line),
+  attributes: { b: "x y", a: "1" },
+});
 
 test("frameRecords() writes a frame per record, with time and details where asked", () => {
-  const framed = Buffer.from(frameRecords([record("one\n"), record("two\n", "stderr")], { tty: false, timestamps: false, details: false }));
+  const framed = Buffer.from(
+    frameRecords([record("one\n"), record("two\n", "stderr")], { tty: false, timestamps: false, details: false }),
+  );
   expect(framed.toString("latin1")).toBe("\u0001\0\0\0\0\0\0\u0004one\n\u0002\0\0\0\0\0\0\u0004two\n");
   const full = Buffer.from(frameRecords([record("one\n")], { tty: true, timestamps: true, details: true }));
   expect(full.toString()).toBe("2026-11-21T04:51:13.000001000Z a=1,b=x+y one\n");
@@ -19,9 +26,15 @@ test("logs need a stream, give Docker's types, and pass a slow reader's pace on"
   const lines = Array.from({ length: 100 }, () => record("x".repeat(9_999) + "\n"));
   const { deps, fake } = fakeDeps({ records: [lines] });
   await using server = await testServer(deps);
-  expect(await raw(server.path, get("/containers/web/logs"))).toContain("Bad parameters: you must choose at least one stream");
-  expect(await raw(server.path, get("/v1.51/containers/web/logs?stdout=1"))).toContain("Content-Type: application/vnd.docker.multiplexed-stream\r\n");
-  expect(await raw(server.path, get("/v1.41/containers/web/logs?stdout=1&since=1700000000.000000001"))).toContain("Content-Type: application/vnd.docker.raw-stream\r\n");
+  expect(await raw(server.path, get("/containers/web/logs"))).toContain(
+    "Bad parameters: you must choose at least one stream",
+  );
+  expect(await raw(server.path, get("/v1.51/containers/web/logs?stdout=1"))).toContain(
+    "Content-Type: application/vnd.docker.multiplexed-stream\r\n",
+  );
+  expect(await raw(server.path, get("/v1.41/containers/web/logs?stdout=1&since=1700000000.000000001"))).toContain(
+    "Content-Type: application/vnd.docker.raw-stream\r\n",
+  );
   expect(await raw(server.path, get("/containers/web/logs?stdout=1&since=never"))).toContain("HTTP/1.1 400");
 
   let given = 0;
@@ -59,15 +72,29 @@ test("events have Docker's shape, exact nanoseconds, and obey since, until and f
   const { deps } = fakeDeps();
   await using server = await testServer(deps);
   const publish = (action: string, type: "container" | "network" = "container"): void =>
-    deps.events.publish({ type, action, id: "1b84b4", attributes: { name: "web", image: "busybox", app: "x" }, caller: { via: "engine" } });
+    deps.events.publish({
+      type,
+      action,
+      id: "1b84b4",
+      attributes: { name: "web", image: "busybox", app: "x" },
+      caller: { via: "engine" },
+    });
   publish("create");
   publish("start");
   const kept = await raw(server.path, get("/events?since=0&until=1795236674"));
-  expect(kept).toContain('{"status":"create","id":"1b84b4","from":"busybox","Type":"container","Action":"create","Actor":{"ID":"1b84b4","Attributes":{"app":"x","image":"busybox","name":"web"}},"scope":"local","time":1795236673,"timeNano":1795236673041481052}\n');
+  expect(kept).toContain(
+    '{"status":"create","id":"1b84b4","from":"busybox","Type":"container","Action":"create","Actor":{"ID":"1b84b4","Attributes":{"app":"x","image":"busybox","name":"web"}},"scope":"local","time":1795236673,"timeNano":1795236673041481052}\n',
+  );
   expect(kept).toContain('"Action":"start"');
-  expect(await raw(server.path, get("/events?since=2000000000&until=1"))).toContain("`since` time cannot be after `until` time");
+  expect(await raw(server.path, get("/events?since=2000000000&until=1"))).toContain(
+    "`since` time cannot be after `until` time",
+  );
 
-  const live = raw(server.path, `GET /events?filters=${encodeURIComponent('{"event":["die"],"container":["we"]}')} HTTP/1.1\r\nHost: d\r\n\r\n`, { until: '"die"' });
+  const live = raw(
+    server.path,
+    `GET /events?filters=${encodeURIComponent('{"event":["die"],"container":["we"]}')} HTTP/1.1\r\nHost: d\r\n\r\n`,
+    { until: '"die"' },
+  );
   while (deps.events.listeners === 0) await new Promise(setImmediate);
   publish("kill");
   publish("die", "network");
@@ -85,7 +112,11 @@ test("our client streams up and down and takes an old daemon's version", async (
   const { body } = await engine.stream("ContainerLogs", { id: "web", stdout: true });
   expect(Buffer.concat(await body.toArray()).toString("latin1")).toBe("\u0001\0\0\0\0\0\0\u0004one\n");
   const { Readable } = await import("node:stream");
-  const up = await engine.stream("PutContainerArchive", { id: "web", path: "/" }, { upload: Readable.from([Buffer.alloc(1_000_000), "tail"]) });
+  const up = await engine.stream(
+    "PutContainerArchive",
+    { id: "web", path: "/" },
+    { upload: Readable.from([Buffer.alloc(1_000_000), "tail"]) },
+  );
   await up.body.toArray();
   expect(fake.calls).toEqual([["archive", 1_000_004]]);
   engine.close();
@@ -93,8 +124,12 @@ test("our client streams up and down and takes an old daemon's version", async (
   const old = net.createServer((socket) => {
     socket.on("data", (chunk: Buffer) => {
       const newest = chunk.toString().includes("/v1.51/");
-      const text = newest ? '{"message":"client version 1.51 is too new. Maximum supported API version is 1.41"}' : '{"ApiVersion":"1.41"}';
-      socket.write(`HTTP/1.1 ${newest ? "400 Bad Request" : "200 OK"}\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+      const text = newest
+        ? '{"message":"client version 1.51 is too new. Maximum supported API version is 1.41"}'
+        : '{"ApiVersion":"1.41"}';
+      socket.write(
+        `HTTP/1.1 ${newest ? "400 Bad Request" : "200 OK"}\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+      );
     });
   });
   await new Promise<void>((resolve) => old.listen(`${server.path}.old`, resolve));
@@ -129,12 +164,27 @@ test("an upload that nobody reads stops instead of filling memory", async () => 
 
 test("stats come as a stream, as one sample, and zeroed for a stopped container", async () => {
   const sample = {
-    readAtNs: 1n, cgroupVersion: 1 as const,
-    cpu: { totalNs: 1, kernelNs: 0, userNs: 1, perCpuNs: [1, 0], systemNs: 10, onlineCpus: 2, periods: 0, throttledPeriods: 0, throttledNs: 0 },
+    readAtNs: 1n,
+    cgroupVersion: 1 as const,
+    cpu: {
+      totalNs: 1,
+      kernelNs: 0,
+      userNs: 1,
+      perCpuNs: [1, 0],
+      systemNs: 10,
+      onlineCpus: 2,
+      periods: 0,
+      throttledPeriods: 0,
+      throttledNs: 0,
+    },
     memory: { usage: 5, maxUsage: 6, limit: 2 ** 60, failures: 0, stats: { cache: 1 } },
-    blkio: { serviceBytes: [], serviced: [] }, pids: { current: 1, limit: 0 }, networks: {},
+    blkio: { serviceBytes: [], serviced: [] },
+    pids: { current: 1, limit: 0 },
+    networks: {},
   };
-  const { deps } = fakeDeps({ list: [fakeContainer(), fakeContainer({ name: "off", state: { status: "exited", pid: 0 } })] });
+  const { deps } = fakeDeps({
+    list: [fakeContainer(), fakeContainer({ name: "off", state: { status: "exited", pid: 0 } })],
+  });
   let total = 0;
   deps.containers.stats = async () => ({ ...sample, cpu: { ...sample.cpu, totalNs: ++total } });
   await using server = await testServer(deps);

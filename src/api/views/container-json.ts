@@ -53,7 +53,12 @@ function stateJson(state: ContainerState) {
       Health: {
         Status: health.status,
         FailingStreak: health.failingStreak,
-        Log: health.log.map((entry) => ({ Start: rfc3339(entry.startNs), End: rfc3339(entry.endNs), ExitCode: entry.exitCode, Output: entry.output })),
+        Log: health.log.map((entry) => ({
+          Start: rfc3339(entry.startNs),
+          End: rfc3339(entry.endNs),
+          ExitCode: entry.exitCode,
+          Output: entry.output,
+        })),
       },
     }),
   };
@@ -156,7 +161,8 @@ function hostConfigJson(container: Container, defaultRuntime: string) {
     RestartPolicy: { Name: plan.restart.policy, MaximumRetryCount: plan.restart.maximumRetries },
     AutoRemove: plan.autoRemove,
     CgroupnsMode: plan.namespaces.cgroup,
-    IpcMode: typeof plan.namespaces.ipc === "object" ? `container:${plan.namespaces.ipc.container}` : plan.namespaces.ipc,
+    IpcMode:
+      typeof plan.namespaces.ipc === "object" ? `container:${plan.namespaces.ipc.container}` : plan.namespaces.ipc,
     ShmSize: plan.shmSizeBytes,
     Runtime: plan.runtime === "" ? defaultRuntime : plan.runtime,
     Memory: resources.memory,
@@ -172,4 +178,3 @@ function hostConfigJson(container: Container, defaultRuntime: string) {
 function present(given: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== undefined));
 }
-

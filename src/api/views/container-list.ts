@@ -18,9 +18,17 @@ export function containerSummary(container: Container, imageName: string, now: n
     Labels: { ...container.plan.labels },
     State: container.state.status,
     Status: statusText(container, now),
-    HostConfig: { NetworkMode: networkMode(container), ...(hostConfig.Annotations && { Annotations: hostConfig.Annotations }) },
+    HostConfig: {
+      NetworkMode: networkMode(container),
+      ...(hostConfig.Annotations && { Annotations: hostConfig.Annotations }),
+    },
     NetworkSettings: {
-      Networks: Object.fromEntries(Object.entries(endpointsJson(container)).map(([name, endpoint]) => [name, { ...endpoint, Aliases: null, DNSNames: null }])),
+      Networks: Object.fromEntries(
+        Object.entries(endpointsJson(container)).map(([name, endpoint]) => [
+          name,
+          { ...endpoint, Aliases: null, DNSNames: null },
+        ]),
+      ),
     },
     Mounts: mountsJson(container.mounts),
   };
@@ -37,7 +45,8 @@ function portsList(container: Container): PortSummary[] {
   const published = new Set<string>();
   for (const port of sandbox.ports) {
     published.add(`${port.containerPort}/${port.protocol}`);
-    for (const { HostIp } of bindings(port)) list.push({ IP: HostIp ?? "", PrivatePort: port.containerPort, PublicPort: port.hostPort, Type: port.protocol });
+    for (const { HostIp } of bindings(port))
+      list.push({ IP: HostIp ?? "", PrivatePort: port.containerPort, PublicPort: port.hostPort, Type: port.protocol });
   }
   for (const name of exposedPorts(container)) {
     if (published.has(name)) continue;

@@ -14,18 +14,33 @@ export async function diskUsageJson(deps: ApiDeps, types: ReadonlySet<string>) {
     ? await Promise.all(
         deps.containers.list().map(async (container) => {
           const { writableBytes, rootfsBytes } = await deps.containers.size(container.id);
-          return { ...containerSummary(container, imageName(deps, container), now), SizeRw: writableBytes, SizeRootFs: rootfsBytes };
+          return {
+            ...containerSummary(container, imageName(deps, container), now),
+            SizeRw: writableBytes,
+            SizeRootFs: rootfsBytes,
+          };
         }),
       )
     : null;
   const volumes = types.has("volume")
     ? await Promise.all(
-        deps.volumes.list().map(async (volume) => volumeJson(volume, { bytes: await deps.volumes.usage(volume.name), references: deps.volumes.users(volume.name).length })),
+        deps.volumes
+          .list()
+          .map(async (volume) =>
+            volumeJson(volume, {
+              bytes: await deps.volumes.usage(volume.name),
+              references: deps.volumes.users(volume.name).length,
+            }),
+          ),
       )
     : null;
   return {
     LayersSize: types.has("image") ? deps.images.layersBytes() : 0,
-    Images: types.has("image") ? deps.images.list().map((image) => imageSummary(image, { containers: counts.get(image.id) ?? 0, sharedBytes: 0 })) : null,
+    Images: types.has("image")
+      ? deps.images
+          .list()
+          .map((image) => imageSummary(image, { containers: counts.get(image.id) ?? 0, sharedBytes: 0 }))
+      : null,
     Containers: containers,
     Volumes: volumes,
     BuildCache: types.has("build-cache") ? [] : null,

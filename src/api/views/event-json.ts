@@ -10,6 +10,13 @@ export function eventLine(event: EngineEvent): string {
     if (type === "container") head["from"] = attributes["image"] ?? "";
   }
   const sorted = Object.fromEntries(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
-  const body = JSON.stringify({ ...head, Type: type, Action: action, Actor: { ID: id, Attributes: sorted }, scope: "local", time: Number(timeNs / 1_000_000_000n) });
+  const body = JSON.stringify({
+    ...head,
+    Type: type,
+    Action: action,
+    Actor: { ID: id, Attributes: sorted },
+    scope: "local",
+    time: Number(timeNs / 1_000_000_000n),
+  });
   return `${body.slice(0, -1)},"timeNano":${timeNs}}`;
 }

@@ -16,7 +16,12 @@ export function infoJson({ system, containers, images }: Pick<ApiDeps, "system" 
     Images: images.list().length,
     Driver: system.storageDriver,
     DriverStatus: system.storageStatus,
-    Plugins: { Volume: system.plugins.volume, Network: system.plugins.network, Authorization: null, Log: system.plugins.log },
+    Plugins: {
+      Volume: system.plugins.volume,
+      Network: system.plugins.network,
+      Authorization: null,
+      Log: system.plugins.log,
+    },
     MemoryLimit: capabilities.memoryLimit,
     SwapLimit: capabilities.swapLimit,
     KernelMemoryTCP: false,
@@ -53,9 +58,21 @@ export function infoJson({ system, containers, images }: Pick<ApiDeps, "system" 
     Labels: system.labels,
     ExperimentalBuild: false,
     ServerVersion: system.version,
-    Runtimes: Object.fromEntries(Object.entries(system.runtimes).map(([name, { path, args }]) => [name, { path, ...(args.length > 0 && { runtimeArgs: args }) }])),
+    Runtimes: Object.fromEntries(
+      Object.entries(system.runtimes).map(([name, { path, args }]) => [
+        name,
+        { path, ...(args.length > 0 && { runtimeArgs: args }) },
+      ]),
+    ),
     DefaultRuntime: system.defaultRuntime,
-    Swarm: { NodeID: "", NodeAddr: "", LocalNodeState: "inactive", ControlAvailable: false, Error: "", RemoteManagers: null },
+    Swarm: {
+      NodeID: "",
+      NodeAddr: "",
+      LocalNodeState: "inactive",
+      ControlAvailable: false,
+      Error: "",
+      RemoteManagers: null,
+    },
     LiveRestoreEnabled: true,
     Isolation: "",
     InitBinary: system.initPath,
@@ -63,7 +80,9 @@ export function infoJson({ system, containers, images }: Pick<ApiDeps, "system" 
     RuncCommit: { ID: system.runtimes["runc"]?.version ?? "" },
     InitCommit: { ID: "" },
     SecurityOptions: system.securityOptions,
-    ...(system.defaultAddressPools.length > 0 && { DefaultAddressPools: system.defaultAddressPools.map(({ base, size }) => ({ Base: base, Size: size })) }),
+    ...(system.defaultAddressPools.length > 0 && {
+      DefaultAddressPools: system.defaultAddressPools.map(({ base, size }) => ({ Base: base, Size: size })),
+    }),
     FirewallBackend: { Driver: "nftables" },
     CDISpecDirs: [],
     Warnings: system.warnings.length > 0 ? system.warnings : null,
@@ -77,7 +96,9 @@ function registryConfig(system: ApiDeps["system"]) {
   return {
     IndexConfigs: {
       "docker.io": { Mirrors: mirrors, Name: "docker.io", Official: true, Secure: true },
-      ...Object.fromEntries(insecure.map((name) => [name, { Mirrors: [], Name: name, Official: false, Secure: false }])),
+      ...Object.fromEntries(
+        insecure.map((name) => [name, { Mirrors: [], Name: name, Official: false, Secure: false }]),
+      ),
     },
     InsecureRegistryCIDRs: [...cidrs, ...system.insecureRegistries.filter((entry) => entry.includes("/"))],
     Mirrors: mirrors,

@@ -2,7 +2,10 @@ import { rfc3339 } from "../../base/clock.ts";
 import type { Endpoint, Network } from "../../networks/network.ts";
 
 /** A network as API 1.51 has it. Lists show no containers (since 1.28). */
-export function networkJson(network: Network, endpoints: ReadonlyMap<string, Endpoint & { containerName: string }> = new Map()) {
+export function networkJson(
+  network: Network,
+  endpoints: ReadonlyMap<string, Endpoint & { containerName: string }> = new Map(),
+) {
   return {
     Name: network.name,
     Id: network.id,
@@ -18,7 +21,8 @@ export function networkJson(network: Network, endpoints: ReadonlyMap<string, End
         Subnet: pool.subnet,
         ...(pool.ipRange !== undefined && { IPRange: pool.ipRange }),
         ...(pool.gateway !== "" && { Gateway: pool.gateway }),
-        ...(pool.auxAddresses && Object.keys(pool.auxAddresses).length > 0 && { AuxiliaryAddresses: pool.auxAddresses }),
+        ...(pool.auxAddresses &&
+          Object.keys(pool.auxAddresses).length > 0 && { AuxiliaryAddresses: pool.auxAddresses }),
       })),
     },
     Internal: network.internal,

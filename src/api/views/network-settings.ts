@@ -10,7 +10,9 @@ export function networkMode(container: Container): string {
 
 /** The container has its processes now. */
 export const isUp = (container: Container): boolean =>
-  container.state.status === "running" || container.state.status === "paused" || container.state.status === "restarting";
+  container.state.status === "running" ||
+  container.state.status === "paused" ||
+  container.state.status === "restarting";
 
 /** One entry per network: what is there while it runs, what was asked before and after. */
 export function endpointsJson(container: Container): Record<string, EndpointSettings> {
@@ -27,7 +29,12 @@ export function endpointsJson(container: Container): Record<string, EndpointSett
 }
 
 function askedEndpoints(container: Container): Map<string, EndpointSettings> {
-  const asked = new Map(Object.entries(container.request.networking.EndpointsConfig ?? {}).map(([name, value]) => [name === "default" ? "bridge" : name, value ?? {}]));
+  const asked = new Map(
+    Object.entries(container.request.networking.EndpointsConfig ?? {}).map(([name, value]) => [
+      name === "default" ? "bridge" : name,
+      value ?? {},
+    ]),
+  );
   for (const { network } of container.plan.network.attachments) if (!asked.has(network)) asked.set(network, {});
   const mode = container.plan.network.mode;
   if ((mode === "host" || mode === "none") && !asked.has(mode)) asked.set(mode, {});
@@ -77,7 +84,12 @@ export function exposedPorts(container: Container): string[] {
 /** A port published on all addresses shows once per family. */
 export function bindings(port: PublishedPort): PortBinding[] {
   const HostPort = String(port.hostPort);
-  return port.hostIp === "" ? [{ HostIp: "0.0.0.0", HostPort }, { HostIp: "::", HostPort }] : [{ HostIp: port.hostIp, HostPort }];
+  return port.hostIp === ""
+    ? [
+        { HostIp: "0.0.0.0", HostPort },
+        { HostIp: "::", HostPort },
+      ]
+    : [{ HostIp: port.hostIp, HostPort }];
 }
 
 /** `NetworkSettings` of API < 1.52, which repeats the default bridge's addresses at the top. */

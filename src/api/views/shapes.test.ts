@@ -34,20 +34,58 @@ function differences(value: unknown, shape: Shape, path = ""): string[] {
   const object = value as Record<string, unknown>;
   const each = shape["*"];
   if (each !== undefined) return Object.values(object).flatMap((item) => differences(item, each, `${path}.*`));
-  const missing = Object.keys(shape).filter((name) => !(name in object)).map((name) => `${path}.${name}: missing`);
-  const extra = Object.keys(object).filter((name) => !(name in shape)).map((name) => `${path}.${name}: extra`);
-  return [...missing, ...extra, ...Object.entries(shape).flatMap(([name, part]) => (name in object ? differences(object[name], part, `${path}.${name}`) : []))];
+  const missing = Object.keys(shape)
+    .filter((name) => !(name in object))
+    .map((name) => `${path}.${name}: missing`);
+  const extra = Object.keys(object)
+    .filter((name) => !(name in shape))
+    .map((name) => `${path}.${name}: extra`);
+  return [
+    ...missing,
+    ...extra,
+    ...Object.entries(shape).flatMap(([name, part]) =>
+      name in object ? differences(object[name], part, `${path}.${name}`) : [],
+    ),
+  ];
 }
 
 const { deps } = fakeDeps();
 const container = fakeContainer();
 const image: Image = {
-  id: container.imageId, references: ["busybox:latest"], digests: [], chainIds: [], sizeBytes: 5, taggedAtNs: 0n,
-  config: { architecture: "amd64", os: "linux", created: "2026-11-21T04:27:22.438931951Z", docker_version: "20", rootfs: { type: "layers", diff_ids: ["sha256:0c"] } },
+  id: container.imageId,
+  references: ["busybox:latest"],
+  digests: [],
+  chainIds: [],
+  sizeBytes: 5,
+  taggedAtNs: 0n,
+  config: {
+    architecture: "amd64",
+    os: "linux",
+    created: "2026-11-21T04:27:22.438931951Z",
+    docker_version: "20",
+    rootfs: { type: "layers", diff_ids: ["sha256:0c"] },
+  },
 };
-const volume: Volume = { name: "v", driver: "local", mountpoint: "/x", labels: { sample: "1" }, options: {}, createdAtNs: 1n, anonymous: false };
+const volume: Volume = {
+  name: "v",
+  driver: "local",
+  mountpoint: "/x",
+  labels: { sample: "1" },
+  options: {},
+  createdAtNs: 1n,
+  anonymous: false,
+};
 const network: Network = {
-  id: "b", name: "n", driver: "bridge", createdAtNs: 1n, internal: false, attachable: false, enableIpv4: true, enableIpv6: false, labels: { sample: "1" }, options: {},
+  id: "b",
+  name: "n",
+  driver: "bridge",
+  createdAtNs: 1n,
+  internal: false,
+  attachable: false,
+  enableIpv4: true,
+  enableIpv6: false,
+  labels: { sample: "1" },
+  options: {},
   ipam: { driver: "default", options: {}, pools: [{ subnet: "172.31.78.0/24", gateway: "172.31.78.1" }] },
 };
 
@@ -57,7 +95,12 @@ test("a container's inspect has the fields of dockerd 28", () => {
 });
 
 test("the lists of containers and images have the fields of dockerd 28", () => {
-  expect(differences([{ ...containerSummary(container, "busybox", Date.now()), SizeRootFs: 1 }], shapes.containerList as Shape)).toEqual([]);
+  expect(
+    differences(
+      [{ ...containerSummary(container, "busybox", Date.now()), SizeRootFs: 1 }],
+      shapes.containerList as Shape,
+    ),
+  ).toEqual([]);
   expect(differences([imageSummary(image, { containers: 1, sharedBytes: -1 })], shapes.imageList as Shape)).toEqual([]);
 });
 
@@ -74,34 +117,80 @@ test("info, version and df have the fields of dockerd 28", async () => {
   expect(differences(infoJson(deps), shapes.info as Shape)).toEqual([".Containerd: missing"]);
   expect(differences(versionJson(fakeSystem), shapes.version as Shape)).toEqual([]);
   deps.containers.size = async () => ({ writableBytes: 1, rootfsBytes: 2 });
-  const usage = await diskUsageJson({ ...deps, images: { ...deps.images, list: () => [image], resolve: () => image, layersBytes: () => 5 } }, new Set(diskUsageTypes));
-  expect(differences(usage, shapes.df as Shape).filter((difference) => difference !== ".Containers[].SizeRw: extra")).toEqual([]);
+  const usage = await diskUsageJson(
+    { ...deps, images: { ...deps.images, list: () => [image], resolve: () => image, layersBytes: () => 5 } },
+    new Set(diskUsageTypes),
+  );
+  expect(
+    differences(usage, shapes.df as Shape).filter((difference) => difference !== ".Containers[].SizeRw: extra"),
+  ).toEqual([]);
 });
 
 test("stats and events have the fields of dockerd 28", () => {
-  const counters = { rxBytes: 0, rxPackets: 0, rxErrors: 0, rxDropped: 0, txBytes: 0, txPackets: 0, txErrors: 0, txDropped: 0 };
+  const counters = {
+    rxBytes: 0,
+    rxPackets: 0,
+    rxErrors: 0,
+    rxDropped: 0,
+    txBytes: 0,
+    txPackets: 0,
+    txErrors: 0,
+    txDropped: 0,
+  };
   const sample = {
-    readAtNs: 1n, cgroupVersion: 1 as const,
-    cpu: { totalNs: 1, kernelNs: 0, userNs: 1, perCpuNs: [1, 0], systemNs: 10, onlineCpus: 2, periods: 0, throttledPeriods: 0, throttledNs: 0 },
+    readAtNs: 1n,
+    cgroupVersion: 1 as const,
+    cpu: {
+      totalNs: 1,
+      kernelNs: 0,
+      userNs: 1,
+      perCpuNs: [1, 0],
+      systemNs: 10,
+      onlineCpus: 2,
+      periods: 0,
+      throttledPeriods: 0,
+      throttledNs: 0,
+    },
     memory: { usage: 5, maxUsage: 6, limit: 7, failures: 0, stats: { cache: 1 } },
-    blkio: { serviceBytes: [], serviced: [] }, pids: { current: 1, limit: 0 }, networks: { eth0: counters },
+    blkio: { serviceBytes: [], serviced: [] },
+    pids: { current: 1, limit: 0 },
+    networks: { eth0: counters },
   };
   // the sample was taken by the un-versioned one-shot, where dockerd 28 leaves name and id out
-  expect(differences(statsJson(container, sample, undefined, 100), shapes.stats as Shape)).toEqual([".name: extra", ".id: extra"]);
-  const line = eventLine({ type: "container", action: "start", id: "1", attributes: { image: "busybox", name: "x" }, caller: { via: "engine" }, sequence: 1, timeNs: 5n });
+  expect(differences(statsJson(container, sample, undefined, 100), shapes.stats as Shape)).toEqual([
+    ".name: extra",
+    ".id: extra",
+  ]);
+  const line = eventLine({
+    type: "container",
+    action: "start",
+    id: "1",
+    attributes: { image: "busybox", name: "x" },
+    caller: { via: "engine" },
+    sequence: 1,
+    timeNs: 5n,
+  });
   expect(differences(JSON.parse(line), shapes.event as Shape)).toEqual([]);
 });
 
 test("the status of a container reads as docker ps shows it", () => {
   const now = 1_795_236_673_245 + 5_000;
-  const text = (state: Parameters<typeof fakeContainer>[0] extends infer T | undefined ? (T extends { state?: infer S } ? S : never) : never): string => statusText(fakeContainer({ state: state ?? {} }), now);
+  const text = (
+    state: Parameters<typeof fakeContainer>[0] extends (infer T) | undefined
+      ? T extends { state?: infer S }
+        ? S
+        : never
+      : never,
+  ): string => statusText(fakeContainer({ state: state ?? {} }), now);
   const finishedAtNs = 1_795_236_673_245_000_000n - 3n * 3600n * 1_000_000_000n;
   expect(text({ health: null })).toBe("Up 5 seconds");
   expect(text({})).toBe("Up 5 seconds (healthy)");
   expect(text({ health: { status: "starting", failingStreak: 0, log: [] } })).toBe("Up 5 seconds (health: starting)");
   expect(text({ status: "paused" })).toBe("Up 5 seconds (Paused)");
   expect(text({ status: "exited", exitCode: 3, finishedAtNs })).toBe("Exited (3) 3 hours ago");
-  expect(text({ status: "restarting", exitCode: 1, finishedAtNs: 1_795_236_673_245_000_000n })).toBe("Restarting (1) 5 seconds ago");
+  expect(text({ status: "restarting", exitCode: 1, finishedAtNs: 1_795_236_673_245_000_000n })).toBe(
+    "Restarting (1) 5 seconds ago",
+  );
   expect(text({ status: "created" })).toBe("Created");
   expect(text({ status: "removing" })).toBe("Removal In Progress");
   expect(text({ status: "dead" })).toBe("Dead");

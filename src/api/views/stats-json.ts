@@ -22,7 +22,9 @@ export function statsJson(container: Container, now: Stats, before: Stats | unde
     cpu_stats: dead ? noCpu : cpuJson(now),
     precpu_stats: before ? cpuJson(before) : noCpu,
     memory_stats: dead ? {} : memoryJson(now, hostMemoryBytes),
-    ...(networks.length > 0 && { networks: Object.fromEntries(networks.map(([name, counters]) => [name, networkJson(counters)])) }),
+    ...(networks.length > 0 && {
+      networks: Object.fromEntries(networks.map(([name, counters]) => [name, networkJson(counters)])),
+    }),
   };
 }
 

@@ -20,7 +20,11 @@ export function versionJson(system: SystemInfo) {
     Platform: { Name: "Berth" },
     Components: [
       { Name: "Engine", Version: system.version, Details: { ...facts, Experimental: "false" } },
-      ...Object.entries(system.runtimes).map(([name, runtime]) => ({ Name: name, Version: runtime.version, Details: { GitCommit: "" } })),
+      ...Object.entries(system.runtimes).map(([name, runtime]) => ({
+        Name: name,
+        Version: runtime.version,
+        Details: { GitCommit: "" },
+      })),
     ],
     Version: system.version,
     ...facts,
