@@ -18,10 +18,12 @@ import { makeInitLayer } from "./init-layer.ts";
 import { bootId, isDoubtful, isWhole, type Layer, LayerSync, readMeta, writeMeta } from "./layer-files.ts";
 import { upperUsage } from "./usage.ts";
 
+const initLink = "_"; // no number in base 36 is written so
+
 /**
  * Layers and containers over overlayfs. Below `root`:
  *   layers/<chain id>/{diff,split,meta}  committed by the rename that puts it there
- *   l/<n>                                short link to layers/<chain id>/diff; `i` is the init layer
+ *   l/<n>                                short link to layers/<chain id>/diff; `_` is the init layer
  *   containers/<key>/{upper,work,lower}  `lower` is a link whose text lists the short links, topmost first
  *   tmp/, trash/                         emptied at each start
  */
@@ -52,7 +54,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     this.#trash = new Trash(join(this.#root, "trash"));
     this.#trash.sweep(join(this.#root, "tmp"));
     makeInitLayer(join(this.#root, "init"));
-    this.#link("i", "../init");
+    this.#link(initLink, "../init");
     this.#readContainers();
     this.#linksFd = openRoot(join(this.#root, "l"));
   }
@@ -78,7 +80,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     mkdirSync(join(folder, "work"), { recursive: true, mode: 0o700 });
     copyOwner(top === undefined ? join(this.#root, "init") : this.#diff(top), join(folder, "upper"));
     fault("snapshot.prepare.after-dirs");
-    symlinkSync([...lower, "i"].join(":"), join(folder, "lower"));
+    symlinkSync([...lower, initLink].join(":"), join(folder, "lower"));
     this.#containers.set(key, lower);
     for (const link of lower) this.#orphans.delete(this.#chainOfLink.get(link) ?? "");
   }
@@ -89,7 +91,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     const folder = this.#container(key);
     // index=off, metacopy=off, redirect_dir=off: what lies in `upper` is what `changes` reads, whatever the kernel's defaults are
     const data = (links: string): string =>
-      `lowerdir=${[...lower, "i"].map((link) => `${links}/${link}`).join(":")},upperdir=${folder}/upper,workdir=${folder}/work,index=off,metacopy=off,redirect_dir=off`;
+      `lowerdir=${[...lower, initLink].map((link) => `${links}/${link}`).join(":")},upperdir=${folder}/upper,workdir=${folder}/work,index=off,metacopy=off,redirect_dir=off`;
     const whole = data(`${this.#root}/l`);
     mount({ source: "overlay", target, type: "overlay", data: whole.length < 4096 ? whole : data(`/proc/self/fd/${this.#linksFd}`) });
   }
@@ -206,7 +208,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   }
 
   async #readLayers(): Promise<void> {
-    const known = new Set(["i"]);
+    const known = new Set([initLink]);
     for (const name of readdirSync(join(this.#root, "layers"))) {
       const folder = join(this.#root, "layers", name);
       const layer = readMeta(folder);
@@ -228,7 +230,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
       const lower = join(this.#root, "containers", key, "lower");
       if (!existsSync(join(this.#root, "containers", key, "upper"))) continue;
       try {
-        this.#containers.set(key, readlinkSync(lower).split(":").filter((link) => link !== "i"));
+        this.#containers.set(key, readlinkSync(lower).split(":").filter((link) => link !== initLink));
       } catch {
         continue; // a prepare that did not end: the next one finishes it
       }
