@@ -9,7 +9,8 @@ const libc = symbols({
 });
 
 /** A descriptor of the process, close-on-exec. Throws ESRCH when it is gone. pidfd_open(2) */
-export const openPidfd = (pid: number): number => check("pidfd_open", () => libc.syscall(434, pid, 0, 0, 0), String(pid));
+export const openPidfd = (pid: number): number =>
+  check("pidfd_open", () => libc.syscall(434, pid, 0, 0, 0), String(pid));
 
 /** Sends a signal to exactly that process. Throws ESRCH when it is gone. pidfd_send_signal(2) */
 export function signalPidfd(pidfd: number, signal: number): void {
@@ -93,7 +94,10 @@ function startTicks(pid: number): string {
 function statFields(pid: number): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return text.slice(text.lastIndexOf(")") + 2).trimEnd().split(" ");
+    return text
+      .slice(text.lastIndexOf(")") + 2)
+      .trimEnd()
+      .split(" ");
   } catch {
     return undefined; // gone: ENOENT at open or ESRCH at read
   }

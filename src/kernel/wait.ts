@@ -45,4 +45,5 @@ function wait(kind: number, pid: number, flags: number): Ended | undefined {
 }
 
 /** The exit code in a wait status (`exit_code` of the kernel's task). */
-export const exitCodeOfStatus = (status: number): number => ((status & 0x7f) === 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f));
+export const exitCodeOfStatus = (status: number): number =>
+  (status & 0x7f) === 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);

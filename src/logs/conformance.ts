@@ -20,7 +20,11 @@ export class Scratch implements AsyncDisposable {
     this.target = { driver: driver.name, options, containerId: "c".repeat(64), folder, attributes };
   }
 
-  async write(text: string | Uint8Array, stream: "stdout" | "stderr" = "stdout", at = timeNs + this.#count++): Promise<void> {
+  async write(
+    text: string | Uint8Array,
+    stream: "stdout" | "stderr" = "stdout",
+    at = timeNs + this.#count++,
+  ): Promise<void> {
     this.#writer ??= await this.driver.open(this.target);
     await this.#writer.write(stream, typeof text === "string" ? Buffer.from(text) : text, at);
   }
@@ -42,7 +46,8 @@ export class Scratch implements AsyncDisposable {
 
   async framed(framing: "multiplexed" | "raw", query: Partial<LogQuery> = {}): Promise<Buffer> {
     const parts: Uint8Array[] = [];
-    for await (const part of this.driver.readFramed?.(this.target, { ...all, ...query }, framing) ?? []) parts.push(part);
+    for await (const part of this.driver.readFramed?.(this.target, { ...all, ...query }, framing) ?? [])
+      parts.push(part);
     return Buffer.concat(parts);
   }
 
@@ -66,13 +71,23 @@ export function logConformance(driver: LogDriver): void {
   describe(`log driver ${driver.name}`, () => {
     test("gives back lines as they were, with stream and time", async () => {
       await using log = new Scratch(driver);
-      const odd = ["plain\n", "\n", 'quote " back \\ slash \\n no newline\n', "tab\tbell\u0007\u001b[1m\n", "žluťoučký 🚢\n", '"}\n{"log":"x\n', "\u2028\n"];
+      const odd = [
+        "plain\n",
+        "\n",
+        'quote " back \\ slash \\n no newline\n',
+        "tab\tbell\u0007\u001b[1m\n",
+        "žluťoučký 🚢\n",
+        '"}\n{"log":"x\n',
+        "\u2028\n",
+      ];
       await log.write(odd.join(""));
       await log.write("bad\n", "stderr", timeNs + 5_000_000_000n);
       await log.write("no end");
       await log.close();
       const records = await log.read();
-      expect(records.map(({ line }) => Buffer.from(line).toString()).sort()).toEqual([...odd.join("").split(/(?<=\n)/), "bad\n", "no end"].sort());
+      expect(records.map(({ line }) => Buffer.from(line).toString()).sort()).toEqual(
+        [...odd.join("").split(/(?<=\n)/), "bad\n", "no end"].sort(),
+      );
       expect(records[0]).toMatchObject({ stream: "stdout", timeNs });
       expect(records.find(({ stream }) => stream === "stderr")?.timeNs).toBe(timeNs + 5_000_000_000n);
     });
@@ -104,7 +119,8 @@ export function logConformance(driver: LogDriver): void {
 
     test("chooses by stream, time and tail", async () => {
       await using log = new Scratch(driver);
-      for (let number = 0n; number < 1000n; number++) await log.write(`${number}\n`, number % 2n === 0n ? "stdout" : "stderr", timeNs + number);
+      for (let number = 0n; number < 1000n; number++)
+        await log.write(`${number}\n`, number % 2n === 0n ? "stdout" : "stderr", timeNs + number);
       expect(await log.lines({ tail: 3 })).toEqual(["997\n", "998\n", "999\n"]);
       expect(await log.lines({ tail: 2, stderr: false })).toEqual(["996\n", "998\n"]);
       expect(await log.lines({ tail: 0 })).toEqual([]);
@@ -158,7 +174,12 @@ export function logConformance(driver: LogDriver): void {
       const stop = new AbortController();
       const got: string[] = [];
       const reading = (async () => {
-        for await (const batch of driver.read?.(log.target, { ...all, follow: true, signal: stop.signal, ended: new AbortController().signal }) ?? []) {
+        for await (const batch of driver.read?.(log.target, {
+          ...all,
+          follow: true,
+          signal: stop.signal,
+          ended: new AbortController().signal,
+        }) ?? []) {
           got.push(...batch.map(({ line }) => Buffer.from(line).toString()));
         }
       })().catch((error: unknown) => error);
@@ -186,10 +207,16 @@ export function logConformance(driver: LogDriver): void {
 
     test("frames for the API equal the records", async () => {
       await using log = new Scratch(driver);
-      for (let number = 0; number < 300; number++) await log.write(`line ${number} ${number % 7 === 0 ? 'with "quotes" \\' : ""}\n`, number % 3 === 0 ? "stderr" : "stdout");
+      for (let number = 0; number < 300; number++)
+        await log.write(
+          `line ${number} ${number % 7 === 0 ? 'with "quotes" \\' : ""}\n`,
+          number % 3 === 0 ? "stderr" : "stdout",
+        );
       await log.close();
       const records = await log.read();
-      expect((await log.framed("raw")).toString()).toBe(records.map(({ line }) => Buffer.from(line).toString()).join(""));
+      expect((await log.framed("raw")).toString()).toBe(
+        records.map(({ line }) => Buffer.from(line).toString()).join(""),
+      );
       const frames = await log.framed("multiplexed", { tail: 100 });
       let at = 0;
       for (const { stream, line } of records.slice(-100)) {

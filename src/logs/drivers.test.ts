@@ -54,10 +54,20 @@ test("options are refused in Docker's words", () => {
   expect(refused(jsonFile, { "max-size": "abc" })).toContain("invalid size: 'abc'");
   expect(refused(jsonFile, { "max-file": "0" })).toContain("max-file cannot be less than 1");
   expect(refused(jsonFile, { compress: "maybe" })).toContain('strconv.ParseBool: parsing "maybe": invalid syntax');
-  expect(refused(jsonFile, { compress: "true", "max-file": "1" })).toContain("compress cannot be true when max-file is less than 2 or max-size is not set");
+  expect(refused(jsonFile, { compress: "true", "max-file": "1" })).toContain(
+    "compress cannot be true when max-file is less than 2 or max-size is not set",
+  );
   expect(refused(jsonFile, { mode: "x" })).toContain("logger: logging mode not supported: x");
-  expect(refused(jsonFile, { "max-buffer-size": "1m" })).toContain("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
-  for (const options of [{}, { "max-size": "10m", "max-file": "3" }, { "max-size": "-1" }, { mode: "non-blocking", "max-buffer-size": "4m" }, { tag: "x", labels: "a,b", env: "X" }]) {
+  expect(refused(jsonFile, { "max-buffer-size": "1m" })).toContain(
+    "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+  );
+  for (const options of [
+    {},
+    { "max-size": "10m", "max-file": "3" },
+    { "max-size": "-1" },
+    { mode: "non-blocking", "max-buffer-size": "4m" },
+    { tag: "x", labels: "a,b", env: "X" },
+  ]) {
     expect(refused(jsonFile, options)).toBe("");
   }
 });

@@ -2,7 +2,14 @@ import type { RecordBounds } from "./rotating-file.ts";
 
 /** Takes decoded records. `bytes[start, end)` is the line; eight bytes before `start` may be overwritten. */
 export interface RecordSink {
-  take(stream: "stdout" | "stderr", timeNs: bigint, bytes: Buffer, start: number, end: number, attributes: Readonly<Record<string, string>>): void;
+  take(
+    stream: "stdout" | "stderr",
+    timeNs: bigint,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    attributes: Readonly<Record<string, string>>,
+  ): void;
 }
 
 /** How records lie in a log file. Damaged records are skipped. */

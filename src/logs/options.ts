@@ -24,7 +24,8 @@ export function refuseUnknown(options: LogOptions, known: ReadonlySet<string>, o
 /** Checks `mode` and `max-buffer-size`, which every driver has. */
 export function deliveryMode(options: LogOptions): { blocking: boolean; bufferBytes: number } {
   const mode = options["mode"] ?? "";
-  if (mode !== "" && mode !== "blocking" && mode !== "non-blocking") throw invalid(`logger: logging mode not supported: ${mode}`);
+  if (mode !== "" && mode !== "blocking" && mode !== "non-blocking")
+    throw invalid(`logger: logging mode not supported: ${mode}`);
   const size = options["max-buffer-size"];
   if (size !== undefined && mode !== "non-blocking") {
     throw invalid("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
@@ -40,11 +41,18 @@ export function rotation(options: LogOptions, defaults: Rotation): Rotation {
   const files = options["max-file"];
   const maxFiles = files === undefined ? defaults.maxFiles : integer(files);
   if (maxFiles < 1) throw invalid("max-file cannot be less than 1");
-  const compress = options["compress"] === undefined ? defaults.compress && maxFiles > 1 && !unlimited : parseBool(options["compress"]);
+  const compress =
+    options["compress"] === undefined
+      ? defaults.compress && maxFiles > 1 && !unlimited
+      : parseBool(options["compress"]);
   if (compress && (maxFiles < 2 || unlimited)) {
     throw invalid("compress cannot be true when max-file is less than 2 or max-size is not set");
   }
-  const maxSizeBytes = unlimited ? Number.POSITIVE_INFINITY : size === undefined ? defaults.maxSizeBytes : parseSize(size);
+  const maxSizeBytes = unlimited
+    ? Number.POSITIVE_INFINITY
+    : size === undefined
+      ? defaults.maxSizeBytes
+      : parseSize(size);
   if (maxSizeBytes <= 0) throw invalid("max-size must be a positive number");
   return { maxSizeBytes, maxFiles, compress };
 }

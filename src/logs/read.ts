@@ -32,7 +32,11 @@ export function readRecords(source: LogSource, query: LogQuery): AsyncIterable<r
 }
 
 /** The lines alone, each behind Docker's 8-byte header, or raw. */
-export function readFramedRecords(source: LogSource, query: LogQuery, framing: "multiplexed" | "raw"): AsyncIterable<Uint8Array> {
+export function readFramedRecords(
+  source: LogSource,
+  query: LogQuery,
+  framing: "multiplexed" | "raw",
+): AsyncIterable<Uint8Array> {
   const header = framing === "multiplexed" ? 8 : 0;
   let out = Buffer.alloc(0);
   let at = 0;
@@ -64,8 +68,9 @@ async function* read<T>(source: LogSource, query: LogQuery, collector: Collector
   let files: SourceFile[] = [];
   try {
     files = await openFiles(source);
-    let { file: index, offset, skip } = await tailStart(files, source.format, query);
-    filter.skip = skip;
+    const from = await tailStart(files, source.format, query);
+    let { file: index, offset } = from;
+    filter.skip = from.skip;
     for (;;) {
       const file = files[index];
       if (!file) {
@@ -121,7 +126,9 @@ async function* read<T>(source: LogSource, query: LogQuery, collector: Collector
 async function following(source: LogSource, file: SourceFile | undefined): Promise<SourceFile | undefined> {
   const files = await logFiles(source.path, source.maxFiles);
   if (!file) return files[0] ? openFile(files[0]).catch(() => undefined) : undefined;
-  const position = files.findIndex((candidate) => candidate.inode === file.inode || (candidate.compressed && file.isCompressedAs(candidate)));
+  const position = files.findIndex(
+    (candidate) => candidate.inode === file.inode || (candidate.compressed && file.isCompressedAs(candidate)),
+  );
   // dropped meanwhile: its successor is the oldest that is left
   const next = files[position + 1];
   if (!next || next.inode === file.inode) return undefined;
@@ -140,7 +147,14 @@ class Filter implements RecordSink {
     this.into = into;
   }
 
-  take(stream: "stdout" | "stderr", timeNs: bigint, bytes: Buffer, start: number, end: number, attributes: Readonly<Record<string, string>>): void {
+  take(
+    stream: "stdout" | "stderr",
+    timeNs: bigint,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    attributes: Readonly<Record<string, string>>,
+  ): void {
     if (this.past || !this.query[stream] || timeNs < this.query.sinceNs) return;
     if (this.query.untilNs !== 0n && timeNs > this.query.untilNs) {
       this.past = true;
@@ -152,7 +166,11 @@ class Filter implements RecordSink {
 }
 
 /** Where the last n matching records begin: read from the end in blocks, as far as needed. */
-async function tailStart(files: readonly SourceFile[], format: RecordFormat, query: LogQuery): Promise<{ file: number; offset: number; skip: number }> {
+async function tailStart(
+  files: readonly SourceFile[],
+  format: RecordFormat,
+  query: LogQuery,
+): Promise<{ file: number; offset: number; skip: number }> {
   if (query.tail === "all") return { file: 0, offset: 0, skip: 0 };
   if (query.tail < 0) throw new EngineError("invalid", `tail must not be negative: ${query.tail}`);
   let missing = query.tail;
@@ -161,7 +179,7 @@ async function tailStart(files: readonly SourceFile[], format: RecordFormat, que
     if (!file) continue;
     let end = await file.wholeSize(format);
     if (missing === 0) return { file: index, offset: end, skip: 0 };
-    for (let size = 64 * 1024; end > 0; ) {
+    for (let size = 64 * 1024; end > 0;) {
       const from = Math.max(0, end - size);
       const block = await file.read(from, end - from);
       const first = from === 0 ? 0 : format.firstStart(block);

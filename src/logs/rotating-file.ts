@@ -125,7 +125,11 @@ function writeSome(fd: number, bytes: Buffer, from: number): Promise<number> {
 async function compressFile(path: string): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
-    await pipeline(createReadStream(path), createGzip({ chunkSize: 256 * 1024 }), createWriteStream(temporary, { mode: 0o640 }));
+    await pipeline(
+      createReadStream(path),
+      createGzip({ chunkSize: 256 * 1024 }),
+      createWriteStream(temporary, { mode: 0o640 }),
+    );
     const { atime, mtimeMs } = await stat(path);
     await utimes(temporary, atime, mtimeMs / 1000); // by it a follower recognises what it has read already
     await rename(temporary, `${path}.gz`);
@@ -154,7 +158,12 @@ export async function logFiles(path: string, maxFiles: number): Promise<FoundFil
     for (const name of number === 0 ? [base] : [`${base}.gz`, base]) {
       const info = await stat(name, { bigint: true }).catch(() => undefined);
       if (info?.isFile()) {
-        found.push({ path: name, inode: info.ino, compressed: name.endsWith(".gz"), modifiedMs: Number(info.mtimeNs / 1000n) / 1000 });
+        found.push({
+          path: name,
+          inode: info.ino,
+          compressed: name.endsWith(".gz"),
+          modifiedMs: Number(info.mtimeNs / 1000n) / 1000,
+        });
         break;
       }
     }

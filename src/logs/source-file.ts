@@ -52,7 +52,8 @@ export class SourceFile {
 }
 
 export async function openFile(found: FoundFile): Promise<SourceFile> {
-  if (found.compressed) return new SourceFile(found.inode, found.modifiedMs, { content: await decompress(await readFile(found.path)) });
+  if (found.compressed)
+    return new SourceFile(found.inode, found.modifiedMs, { content: await decompress(await readFile(found.path)) });
   const handle = await open(found.path, "r");
   const { ino } = await handle.stat({ bigint: true });
   if (ino === found.inode) return new SourceFile(found.inode, found.modifiedMs, { handle });

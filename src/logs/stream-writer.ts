@@ -46,9 +46,11 @@ export class StreamWriter implements LogWriter {
   /** The file takes one batch at a time, and both streams share it. */
   #append(batch: Buffer, bytes: number): Promise<void> {
     this.#waitingBytes += bytes;
-    this.#tail = this.#tail.then(() => this.#file.append(batch)).finally(() => {
-      this.#waitingBytes -= bytes;
-    });
+    this.#tail = this.#tail
+      .then(() => this.#file.append(batch))
+      .finally(() => {
+        this.#waitingBytes -= bytes;
+      });
     return this.#tail;
   }
 }

@@ -4,7 +4,14 @@ import { nowNs } from "../base/clock.ts";
 import { setNonBlocking } from "../kernel/descriptor.ts";
 import { receiveDescriptors } from "../kernel/socket.ts";
 import type { Exits } from "./exits.ts";
-import type { AdoptProcess, CreateProcess, ExecProcess, ExitEvent, HeldDescriptor, ProcessIdentity } from "./protocol.ts";
+import type {
+  AdoptProcess,
+  CreateProcess,
+  ExecProcess,
+  ExitEvent,
+  HeldDescriptor,
+  ProcessIdentity,
+} from "./protocol.ts";
 import type { Reaper } from "./reaper.ts";
 import { removeFifos, reopenFifo } from "./stdio.ts";
 import { Task } from "./task.ts";
@@ -49,7 +56,13 @@ export async function adopt(
 
   async function takeOver(
     key: string,
-    process: { spec: CreateProcess | ExecProcess; run: number; identity: ProcessIdentity; prefix: string; started: boolean },
+    process: {
+      spec: CreateProcess | ExecProcess;
+      run: number;
+      identity: ProcessIdentity;
+      prefix: string;
+      started: boolean;
+    },
   ): Promise<ExitEvent | undefined> {
     const { spec, run, identity, prefix, started } = process;
     const { pid } = identity;
@@ -65,7 +78,9 @@ export async function adopt(
     // what a dead process left in its pipes still belongs into its log
     const pty = spec.tty ? take("pty") : undefined;
     const stdio = spec.tty
-      ? pty === undefined ? { stdin: undefined, stdout: undefined, stderr: undefined } : { pty }
+      ? pty === undefined
+        ? { stdin: undefined, stdout: undefined, stderr: undefined }
+        : { pty }
       : { stdin: take("stdin"), stdout: reopenFifo(prefix, 1), stderr: reopenFifo(prefix, 2) };
     const task = new Task({
       run,

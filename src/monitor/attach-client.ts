@@ -6,7 +6,8 @@ import type { StreamRequest } from "./protocol.ts";
 export function openStream(path: string, request: StreamRequest): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path, allowHalfOpen: true });
-    const fail = (error: Error): void => reject(new EngineError("unavailable", `cannot attach: ${error.message}`, {}, { cause: error }));
+    const fail = (error: Error): void =>
+      reject(new EngineError("unavailable", `cannot attach: ${error.message}`, {}, { cause: error }));
     const gone = (): void => fail(new Error("the monitor went away"));
     let head: Buffer = Buffer.alloc(0);
     // by `readable`: a `data` listener would need a pause(), and the next reader then a resume()

@@ -11,8 +11,19 @@ import { Connection } from "./connection.ts";
 import type { Monitor } from "./monitor.ts";
 import { SteadyStream } from "./steady-stream.ts";
 import {
-  type AdoptProcess, type CreateProcess, type ExecProcess, type ExitEvent, type HeldDescriptor, type MonitorEvent, type MonitoredContainer,
-  type Operation, type Operations, type ProcessIdentity, protocolVersion, type StreamRequest, type WireEvent,
+  type AdoptProcess,
+  type CreateProcess,
+  type ExecProcess,
+  type ExitEvent,
+  type HeldDescriptor,
+  type MonitorEvent,
+  type MonitoredContainer,
+  type Operation,
+  type Operations,
+  type ProcessIdentity,
+  protocolVersion,
+  type StreamRequest,
+  type WireEvent,
 } from "./protocol.ts";
 
 export interface MonitorOptions {
@@ -131,7 +142,10 @@ class MonitorClient implements ConnectedMonitor {
       await this.#connection;
       if (generation === this.#generation) return undefined;
       generation = this.#generation;
-      const runs = (await this.list()).some(({ id, execs }) => id === request.id && (request.execId === undefined || execs.some(({ execId }) => execId === request.execId)));
+      const runs = (await this.list()).some(
+        ({ id, execs }) =>
+          id === request.id && (request.execId === undefined || execs.some(({ execId }) => execId === request.execId)),
+      );
       return runs ? openStream(path, request) : undefined;
     });
   }
@@ -211,7 +225,8 @@ class MonitorClient implements ConnectedMonitor {
           },
         });
         const { version, pid } = await connection.call("hello", { version: protocolVersion });
-        if (version !== protocolVersion) throw new EngineError("conflict", `the monitor speaks version ${version}, this daemon ${protocolVersion}`);
+        if (version !== protocolVersion)
+          throw new EngineError("conflict", `the monitor speaks version ${version}, this daemon ${protocolVersion}`);
         this.pid = pid;
         this.#identity = processIdentity(pid);
         installed = true;
@@ -220,7 +235,11 @@ class MonitorClient implements ConnectedMonitor {
         return connection;
       } catch (error) {
         if (error instanceof EngineError && error.kind === "conflict") throw error;
-        if (Date.now() > deadline) throw new EngineError("unavailable", `the monitor did not start: ${errorMessage(error)}, see ${this.#folder}/log`);
+        if (Date.now() > deadline)
+          throw new EngineError(
+            "unavailable",
+            `the monitor did not start: ${errorMessage(error)}, see ${this.#folder}/log`,
+          );
         if (this.#replacesItself()) await Bun.sleep(2);
         // none runs, or the one we started lost to another daemon's
         else if (!child || child.exitCode !== null) child = this.#spawn();
@@ -266,8 +285,14 @@ class MonitorClient implements ConnectedMonitor {
     const before = this.pid;
     const connection = await this.#connect();
     if (this.pid !== before) {
-      const processes = [...this.#known.values()].map(({ spec, identity, started, execs }) => ({ ...spec, identity, started, execs: [...execs.values()] }));
-      for (const process of processes) for (const { pid } of [process.identity, ...process.execs.map((exec) => exec.identity)]) this.#orphans.add(pid);
+      const processes = [...this.#known.values()].map(({ spec, identity, started, execs }) => ({
+        ...spec,
+        identity,
+        started,
+        execs: [...execs.values()],
+      }));
+      for (const process of processes)
+        for (const { pid } of [process.identity, ...process.execs.map((exec) => exec.identity)]) this.#orphans.add(pid);
       // codes of those that ended meanwhile go ahead of the adoption that asks for them
       for (const ended of this.#reapOrphans()) await connection.call("reaped", ended);
       const { gone } = await this.#adopt(connection, processes);
@@ -278,7 +303,8 @@ class MonitorClient implements ConnectedMonitor {
   }
 
   async #adopt(connection: Connection, containers: readonly AdoptProcess[]) {
-    for (const { owner, fd } of this.#held.values()) sendDescriptors(join(this.#folder, "adopt.sock"), JSON.stringify(owner), [fd]);
+    for (const { owner, fd } of this.#held.values())
+      sendDescriptors(join(this.#folder, "adopt.sock"), JSON.stringify(owner), [fd]);
     return connection.call("adopt", { containers: [...containers] });
   }
 
@@ -358,7 +384,9 @@ class MonitorClient implements ConnectedMonitor {
   #hold(owner: { id: string; execId?: string }): void {
     void this.#call("fds", { socket: join(this.#folder, "daemon.sock"), ...owner })
       .then(() => this.#receive())
-      .catch((error: unknown) => this.#options.log("warn", `cannot hold the stdin of ${owner.id}: ${errorMessage(error)}`));
+      .catch((error: unknown) =>
+        this.#options.log("warn", `cannot hold the stdin of ${owner.id}: ${errorMessage(error)}`),
+      );
   }
 
   #receive(): void {
@@ -374,4 +402,5 @@ class MonitorClient implements ConnectedMonitor {
   }
 }
 
-const ownerName = ({ id, execId }: { id: string; execId?: string }): string => (execId === undefined ? id : `${id} ${execId}`);
+const ownerName = ({ id, execId }: { id: string; execId?: string }): string =>
+  execId === undefined ? id : `${id} ${execId}`;

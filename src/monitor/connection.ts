@@ -26,7 +26,10 @@ export class Connection {
   }
 
   /** Rejects when nobody listens. */
-  static open(path: string, options: { onEvent: (event: WireEvent) => void; onClose: () => void }): Promise<Connection> {
+  static open(
+    path: string,
+    options: { onEvent: (event: WireEvent) => void; onClose: () => void },
+  ): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const socket = connect(path);
       socket.once("error", reject);
@@ -49,7 +52,12 @@ export class Connection {
   }
 
   #take(line: string, onEvent: (event: WireEvent) => void): void {
-    const message = JSON.parse(line) as { event?: WireEvent; n?: number; ok?: never; error?: { kind: ErrorKind; message: string } };
+    const message = JSON.parse(line) as {
+      event?: WireEvent;
+      n?: number;
+      ok?: never;
+      error?: { kind: ErrorKind; message: string };
+    };
     if (message.event) return onEvent(message.event);
     const call = this.#calls.get(message.n ?? -1);
     if (!call) return;

@@ -3,7 +3,9 @@ import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import { LineReader } from "./lines.ts";
 import type { WireEvent, Operation, Operations } from "./protocol.ts";
 
-export type Handlers = { readonly [O in Operation]: (args: Operations[O]["args"]) => Promise<Operations[O]["ok"]> | Operations[O]["ok"] };
+export type Handlers = {
+  readonly [O in Operation]: (args: Operations[O]["args"]) => Promise<Operations[O]["ok"]> | Operations[O]["ok"];
+};
 
 /** The daemon's side of the monitor: JSON lines, any number of requests at a time. */
 export class Control {
@@ -41,7 +43,8 @@ export class Control {
     try {
       const request = JSON.parse(line) as { n: number; op: Operation; args: never };
       n = request.n;
-      if (!Object.hasOwn(this.#handlers, request.op)) throw new EngineError("invalid", `unknown operation ${request.op}`);
+      if (!Object.hasOwn(this.#handlers, request.op))
+        throw new EngineError("invalid", `unknown operation ${request.op}`);
       answer = { n, ok: await this.#handlers[request.op](request.args) };
     } catch (error) {
       answer = { n, error: { kind: errorKind(error), message: errorMessage(error) } };

@@ -4,7 +4,11 @@ import { alive, Bench, busybox, collect, shell, sleeper, until } from "../../tes
 import { connectMonitor } from "./client.ts";
 
 const raw = { stdin: false, stdout: true, stderr: true, framing: "raw" } as const;
-const bunLine = (bench: Bench): string[] => [process.execPath, new URL("../../test/fixtures/monitor-main.ts", import.meta.url).pathname, bench.root];
+const bunLine = (bench: Bench): string[] => [
+  process.execPath,
+  new URL("../../test/fixtures/monitor-main.ts", import.meta.url).pathname,
+  bench.root,
+];
 
 async function killMonitor(bench: Bench): Promise<void> {
   const { pid } = bench.monitor;
@@ -148,7 +152,9 @@ test("when daemon and monitor are both gone, the next ones adopt what runs and s
     ]);
     expect(result.adopted).toEqual([stays.id]);
     expect(result.gone).toMatchObject([{ id: dies.id }]);
-    const exit = await new Promise((resolve) => monitor.onEvent((event) => event.kind === "exit" && event.id === stays.id && resolve(event)));
+    const exit = await new Promise((resolve) =>
+      monitor.onEvent((event) => event.kind === "exit" && event.id === stays.id && resolve(event)),
+    );
     expect(exit).toMatchObject({ exitCode: 15 });
     expect(bench.lines(stays)).toEqual(["one\n", "two\n"]);
   } finally {
@@ -186,6 +192,7 @@ test("signals to the daemon's process group do not reach the monitor", async () 
   const spec = await bench.start([busybox, "true"]);
   await bench.exited(spec.id);
   expect(alive(pid)).toBe(true);
-  const session = (of: number): string => /\) \S+ \d+ \d+ (\d+)/.exec(require("node:fs").readFileSync(`/proc/${of}/stat`, "utf8"))?.[1] ?? "";
+  const session = (of: number): string =>
+    /\) \S+ \d+ \d+ (\d+)/.exec(require("node:fs").readFileSync(`/proc/${of}/stat`, "utf8"))?.[1] ?? "";
   expect(session(pid)).toBe(String(pid));
 }, 20_000);

@@ -81,7 +81,10 @@ export async function runMonitor(options: { execRoot: string }): Promise<void> {
     },
   });
   if (inherited) await resume(inherited, tasks, reaper);
-  await listen(attachServer((socket, request) => tasks.attach(socket, request)), join(folder, "attach.sock"));
+  await listen(
+    attachServer((socket, request) => tasks.attach(socket, request)),
+    join(folder, "attach.sock"),
+  );
   await listen(control.server, join(folder, "control.sock"));
 
   let idleSince = Date.now();
@@ -99,7 +102,9 @@ function listed(tasks: Tasks) {
     run: task.run,
     started: task.started,
     ...task.process,
-    execs: all.flatMap(({ id, execId, process }) => (id === task.id && execId !== undefined ? [{ execId, pid: process.pid }] : [])),
+    execs: all.flatMap(({ id, execId, process }) =>
+      id === task.id && execId !== undefined ? [{ execId, pid: process.pid }] : [],
+    ),
   }));
 }
 
@@ -115,7 +120,11 @@ function sendHeld(tasks: Tasks, socket: string, only: { id: string | undefined; 
     if (only.id !== undefined && (task.id !== only.id || task.execId !== only.execId)) continue;
     const fd = task.pty ?? (task.stdin?.closed ? undefined : task.stdin?.fd);
     if (fd === undefined) continue;
-    const owner: HeldDescriptor = { id: task.id, ...(task.execId === undefined ? {} : { execId: task.execId }), what: task.pty === undefined ? "stdin" : "pty" };
+    const owner: HeldDescriptor = {
+      id: task.id,
+      ...(task.execId === undefined ? {} : { execId: task.execId }),
+      what: task.pty === undefined ? "stdin" : "pty",
+    };
     sendDescriptors(socket, JSON.stringify(owner), [fd]);
     sent++;
   }

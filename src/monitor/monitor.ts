@@ -1,6 +1,13 @@
 import type { Duplex } from "node:stream";
 import type {
-  AdoptProcess, CreateProcess, ExecProcess, ExitEvent, MonitorEvent, MonitoredContainer, ProcessIdentity, StreamRequest,
+  AdoptProcess,
+  CreateProcess,
+  ExecProcess,
+  ExitEvent,
+  MonitorEvent,
+  MonitoredContainer,
+  ProcessIdentity,
+  StreamRequest,
 } from "./protocol.ts";
 
 /** The monitor as the daemon's features see it. Made by monitor/client.ts; it reconnects and respawns by itself. */

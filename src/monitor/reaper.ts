@@ -50,7 +50,11 @@ export class Reaper {
    * The same for a process that may be somebody else's child. When that very process has ended already nobody is
    * called back, and the answer is its code as far as it is known.
    */
-  watchForeign(pid: number, identity: string, onExit: OnExit): { alive: true } | { alive: false; exitCode: number | undefined } {
+  watchForeign(
+    pid: number,
+    identity: string,
+    onExit: OnExit,
+  ): { alive: true } | { alive: false; exitCode: number | undefined } {
     const pidfd = openIdentified(pid, identity);
     if (pidfd === undefined) return { alive: false, exitCode: this.#told.get(pid) };
     if (pidfdState(pidfd) !== "alive") {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { Bench, busybox, collect, shell, sleeper, until } from "../../test/fixtures/monitored.ts";
 import { EngineError } from "../base/errors.ts";
 
@@ -63,7 +63,11 @@ for (const family of ["crun", "runc"] as const) {
     test("gives a terminal its size before the program looks, and resizes it", async () => {
       await using bench = new Bench(family);
       await bench.connect();
-      const spec = bench.spec(shell("stty size; trap 'stty size; exit 4' WINCH; while :; do sleep 0.05; done"), { tty: true, openStdin: true, size: { rows: 40, columns: 100 } });
+      const spec = bench.spec(shell("stty size; trap 'stty size; exit 4' WINCH; while :; do sleep 0.05; done"), {
+        tty: true,
+        openStdin: true,
+        size: { rows: 40, columns: 100 },
+      });
       const output = collect(await bench.monitor.stream({ ...raw, id: spec.id, stdin: true }));
       await bench.monitor.create(spec);
       await bench.monitor.start(spec.id, 1);
@@ -84,7 +88,10 @@ for (const family of ["crun", "runc"] as const) {
       stream.end("input\n");
       expect(await output.ended).toBe("input\noops\n");
       expect(await bench.exited(container.id, piped.execId)).toMatchObject({ exitCode: 5 });
-      const terminal = bench.execSpec(container, shell("test -t 1 && stty size; exit 6"), { tty: true, size: { rows: 33, columns: 77 } });
+      const terminal = bench.execSpec(container, shell("test -t 1 && stty size; exit 6"), {
+        tty: true,
+        size: { rows: 33, columns: 77 },
+      });
       const screen = collect(await bench.monitor.stream({ ...raw, id: container.id, execId: terminal.execId }));
       await bench.monitor.exec(terminal);
       expect((await bench.exited(container.id, terminal.execId)).exitCode).toBe(6);
@@ -104,7 +111,9 @@ for (const family of ["crun", "runc"] as const) {
         const error = await bench.monitor.create(spec).catch((thrown: unknown) => thrown);
         expect(error).toBeInstanceOf(EngineError);
         expect(error).toMatchObject({ kind: "invalid" });
-        expect(String(error)).toMatch(/failed to create task for container: failed to create shim task: OCI runtime create failed: .*(not found|no such file).*: unknown$/i);
+        expect(String(error)).toMatch(
+          /failed to create task for container: failed to create shim task: OCI runtime create failed: .*(not found|no such file).*: unknown$/i,
+        );
         expect(existsSync(`${bench.runtime.root}/${spec.id}`)).toBe(false);
         expect(readdirSync(spec.bundle).filter((name) => /^\d$/.test(name))).toEqual([]);
       }
@@ -127,14 +136,34 @@ for (const family of ["crun", "runc"] as const) {
   });
 }
 
+test("a container killed for want of memory says so, another one does not", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const events: string[] = [];
+  bench.monitor.onEvent((event) => events.push(event.kind));
+  const spec = bench.spec(shell("a=$(head -c 90000000 /dev/zero | tr '\\0' x); echo survived"));
+  const file = `${spec.bundle}/config.json`;
+  const config = (await Bun.file(file).json()) as { linux: Record<string, unknown> };
+  config.linux["resources"] = { memory: { limit: 16_000_000, swap: 16_000_000 } };
+  await Bun.write(file, JSON.stringify(config));
+  await bench.monitor.create(spec);
+  await bench.monitor.start(spec.id, 1);
+  expect(await bench.exited(spec.id)).toMatchObject({ exitCode: 137, oomKilled: true });
+  expect(events).toEqual(["oom", "exit"]);
+});
+
 test("a client that does not read holds up its own container alone, in bounded memory", async () => {
   await using bench = new Bench("crun");
   await bench.connect();
-  const flood = bench.spec([busybox, "yes", "0123456789".repeat(10)], { log: { ...bench.spec([]).log, driver: "none" } });
+  const flood = bench.spec([busybox, "yes", "0123456789".repeat(10)], {
+    log: { ...bench.spec([]).log, driver: "none" },
+  });
   const stuck = await bench.monitor.stream({ ...raw, id: flood.id });
   await bench.monitor.create(flood);
   await bench.monitor.start(flood.id, 1);
-  await until(() => stuck.readableLength > 0 || stuck.readable, "first output");
+  // it sleeps in a write to its full pipe: the client's lag has reached it
+  const pid = (await bench.monitor.list())[0]?.pid ?? 0;
+  await until(() => readFileSync(`/proc/${pid}/wchan`, "utf8").includes("pipe_write"), "the flood to stand still");
   const other = await bench.start([busybox, "seq", "1", "50000"]);
   await bench.exited(other.id);
   expect(bench.lines(other).length).toBe(50_000);

@@ -23,7 +23,7 @@ export class Stdin {
       try {
         // flushed each time: writing to a full pipe would try the system call over and over
         this.#sink ??= Bun.file(this.fd).writer();
-        this.#sink.write(chunk);
+        void this.#sink.write(chunk);
         await this.#sink.flush();
       } catch {
         this.close(); // EPIPE: the process closed its stdin, the rest is nobody's

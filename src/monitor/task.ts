@@ -58,7 +58,10 @@ export class Task {
       this.stdin = new Stdin(stdio.pty, { ownsFd: false });
       this.outputs.push(new Output(stdio.pty, (chunk) => this.#take("stdout", chunk)));
     } else {
-      this.stdin = stdio.stdin === undefined ? undefined : new Stdin(stdio.stdin, { ownsFd: true, onClosed: () => options.onStdinClosed?.(this) });
+      this.stdin =
+        stdio.stdin === undefined
+          ? undefined
+          : new Stdin(stdio.stdin, { ownsFd: true, onClosed: () => options.onStdinClosed?.(this) });
       for (const stream of ["stdout", "stderr"] as const) {
         const fd = stdio[stream];
         if (fd !== undefined) this.outputs.push(new Output(fd, (chunk) => this.#take(stream, chunk)));

@@ -62,7 +62,8 @@ export class Tasks {
 
   async start(id: string, run: number): Promise<void> {
     const task = this.#container(id);
-    if (task.run !== run) throw new EngineError("conflict", `container ${id}: run ${run} is not there, but run ${task.run}`);
+    if (task.run !== run)
+      throw new EngineError("conflict", `container ${id}: run ${run} is not there, but run ${task.run}`);
     if (task.started) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     task.announced = promise;
@@ -86,7 +87,8 @@ export class Tasks {
       prefix: join(folder, `${name}.`),
       stdio: spec,
       log: Promise.resolve(undefined),
-      start: (io) => runtime.exec({ id: spec.id, processFile: spec.processFile, pidFile: join(folder, `${name}.pid`), ...io }),
+      start: (io) =>
+        runtime.exec({ id: spec.id, processFile: spec.processFile, pidFile: join(folder, `${name}.pid`), ...io }),
       undo: async () => {},
     });
   }
@@ -102,7 +104,11 @@ export class Tasks {
 
   resize(id: string, execId: string | undefined, rows: number, columns: number): void {
     const task = this.byKey.get(execId === undefined ? id : execKey(execId));
-    if (!task) throw new EngineError("not-found", execId === undefined ? `container ${id} is not running` : `exec ${execId} is not running`);
+    if (!task)
+      throw new EngineError(
+        "not-found",
+        execId === undefined ? `container ${id} is not running` : `exec ${execId} is not running`,
+      );
     task.resize(rows, columns);
   }
 
@@ -155,7 +161,16 @@ export class Tasks {
       undo.move();
       fifos?.closeChild();
       terminal?.close();
-      const task = new Task({ run: launch.run, spec, process, hub: this.hubFor(key), log, prefix, stdio, onStdinClosed: this.stdinClosed });
+      const task = new Task({
+        run: launch.run,
+        spec,
+        process,
+        hub: this.hubFor(key),
+        log,
+        prefix,
+        stdio,
+        onStdinClosed: this.stdinClosed,
+      });
       const { promise, resolve } = Promise.withResolvers<void>();
       task.announced = promise;
       setImmediate(resolve);
@@ -214,7 +229,10 @@ interface Launch {
   readonly prefix: string;
   readonly stdio: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
   readonly log: Promise<LogWriter | undefined>;
-  readonly start: (io: { stdio: Parameters<ReturnType<typeof openRuntime>["create"]>[0]["stdio"]; consoleSocket?: string }) => Promise<number>;
+  readonly start: (io: {
+    stdio: Parameters<ReturnType<typeof openRuntime>["create"]>[0]["stdio"];
+    consoleSocket?: string;
+  }) => Promise<number>;
   readonly undo: () => Promise<void>;
 }
 

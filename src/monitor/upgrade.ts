@@ -34,17 +34,23 @@ interface State {
  * Replaces the monitor's program. Containers notice nothing: their pipes fill for the few milliseconds it takes.
  * Attached clients are cut off and come again. Returns never; throws when things do not settle.
  */
-export async function upgrade(command: readonly string[], with_: { folder: string; tasks: Tasks; reaper: Reaper; lock: number }): Promise<never> {
+export async function upgrade(
+  command: readonly string[],
+  with_: { folder: string; tasks: Tasks; reaper: Reaper; lock: number },
+): Promise<never> {
   const { tasks, reaper } = with_;
   const [path] = command;
   if (path === undefined) throw new EngineError("invalid", "no program to upgrade to");
   await until(() => tasks.settled, "containers that start or end");
   const all = [...tasks.byKey];
-  await Promise.race([Promise.all(all.map(([, task]) => task.stdin?.settled)), Bun.sleep(inputMs)]);
+  await Promise.race([
+    Promise.all(all.flatMap(([, task]) => (task.stdin ? [task.stdin.settled] : []))),
+    Bun.sleep(inputMs),
+  ]);
   // a client that lags would hold its container's output up
   for (const [, task] of all) task.hub.release();
   await settleOutputs(all.flatMap(([, task]) => task.outputs));
-  await Promise.all(all.map(([, task]) => task.log?.close()));
+  await Promise.all(all.flatMap(([, task]) => (task.log ? [task.log.close()] : [])));
   const state: State = {
     lock: with_.lock,
     tasks: all.map(([key, task]) => ({
@@ -61,7 +67,9 @@ export async function upgrade(command: readonly string[], with_: { folder: strin
   for (const fd of descriptors(state)) setInherited(fd, true);
   const file = join(with_.folder, "state.json");
   writeFileSync(file, JSON.stringify(state), { mode: 0o600 });
-  const environment = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  const environment = Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
   execve(path, command, { ...environment, [variable]: file });
 }
 
@@ -72,7 +80,7 @@ export async function upgrade(command: readonly string[], with_: { folder: strin
 async function settleOutputs(outputs: readonly Output[]): Promise<void> {
   const deadline = Date.now() + quietMs;
   // two turns in a row: what was read in one is seen in the next
-  for (let quietTurns = 0; quietTurns < 2 && Date.now() < deadline; ) {
+  for (let quietTurns = 0; quietTurns < 2 && Date.now() < deadline;) {
     await new Promise((resolve) => setImmediate(resolve));
     quietTurns = outputs.every((output) => output.quiet) ? quietTurns + 1 : 0;
   }
@@ -94,7 +102,16 @@ export function inheritedState(): State | undefined {
 export async function resume(state: State, tasks: Tasks, reaper: Reaper): Promise<void> {
   for (const { key, spec, run, process, prefix, started, foreign, stdio } of state.tasks) {
     const log = "log" in spec ? await openLog(spec) : undefined;
-    const task = new Task({ run, spec, process, hub: tasks.hubFor(key), log, prefix, stdio, onStdinClosed: tasks.stdinClosed });
+    const task = new Task({
+      run,
+      spec,
+      process,
+      hub: tasks.hubFor(key),
+      log,
+      prefix,
+      stdio,
+      onStdinClosed: tasks.stdinClosed,
+    });
     task.started = started;
     tasks.track(key, task, (onExit) => {
       if (!foreign) reaper.watch(process.pid, onExit);
@@ -107,14 +124,17 @@ export async function resume(state: State, tasks: Tasks, reaper: Reaper): Promis
 }
 
 function descriptors(state: State): number[] {
-  const fds = state.tasks.flatMap(({ stdio }) => ("pty" in stdio ? [stdio.pty] : [stdio.stdin, stdio.stdout, stdio.stderr]));
+  const fds = state.tasks.flatMap(({ stdio }) =>
+    "pty" in stdio ? [stdio.pty] : [stdio.stdin, stdio.stdout, stdio.stderr],
+  );
   return [state.lock, ...fds].filter((fd): fd is number => fd !== undefined && fd >= 0);
 }
 
 async function until(done: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + settleMs;
   while (!done()) {
-    if (Date.now() > deadline) throw new EngineError("deadline", `cannot upgrade the monitor: still waiting for ${what}`);
+    if (Date.now() > deadline)
+      throw new EngineError("deadline", `cannot upgrade the monitor: still waiting for ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -1,5 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Bench, alive, shell, sleeper, until } from "../../test/fixtures/monitored.ts";
@@ -31,14 +41,20 @@ for (const kind of ["crun", "runc", "other"] as const) {
       await until(async () => (await driver.pids(id)).length === 2, "two processes");
       expect(await driver.pids(id)).toContain(pid);
       await driver.pause(id);
-      await until(() => readFileSync(`/proc/${pid}/wchan`, "utf8").includes("freez") || readFileSync("/sys/fs/cgroup/freezer/berth-test/" + id + "/freezer.state", "utf8").includes("FROZEN"), "the freezer");
+      await until(
+        () =>
+          readFileSync(`/proc/${pid}/wchan`, "utf8").includes("freez") ||
+          readFileSync("/sys/fs/cgroup/freezer/berth-test/" + id + "/freezer.state", "utf8").includes("FROZEN"),
+        "the freezer",
+      );
       await driver.resume(id);
       await driver.kill(id, 15);
       await until(() => !alive(pid), "its end");
       await driver.delete(id);
       await driver.delete(id);
       expect(existsSync(join(driver.root, id))).toBe(false);
-      for (const controller of readdirSync("/sys/fs/cgroup")) expect(existsSync(`/sys/fs/cgroup/${controller}/berth-test/${id}`)).toBe(false);
+      for (const controller of readdirSync("/sys/fs/cgroup"))
+        expect(existsSync(`/sys/fs/cgroup/${controller}/berth-test/${id}`)).toBe(false);
       expect(readdirSync(`${driver.root}-log`)).toEqual([]);
     });
 
@@ -57,13 +73,17 @@ for (const kind of ["crun", "runc", "other"] as const) {
       await using bench = newBench();
       const driver = open(bench);
       const spec = bench.spec(["no-such-program"]);
-      expect(await driver.create({ id: spec.id, bundle: spec.bundle, stdio: ignore }).catch((error: unknown) => error)).toMatchObject({ kind: "invalid", message: expect.stringContaining("not found") });
+      expect(
+        await driver.create({ id: spec.id, bundle: spec.bundle, stdio: ignore }).catch((error: unknown) => error),
+      ).toMatchObject({ kind: "invalid", message: expect.stringContaining("not found") });
       expect(await driver.kill("nobody", 9).catch((error: unknown) => error)).toMatchObject({ kind: "not-found" });
       expect(await driver.pids("nobody")).toEqual([]);
       await driver.delete("nobody");
       await driver.delete("nobody", { force: true });
       const missing = openRuntime({ name: "x", path: "/nonexistent/runtime", args: [], root: driver.root });
-      expect(await missing.create({ id: spec.id, bundle: spec.bundle, stdio: ignore }).catch((error: unknown) => error)).toMatchObject({ message: expect.stringContaining("/nonexistent/runtime") });
+      expect(
+        await missing.create({ id: spec.id, bundle: spec.bundle, stdio: ignore }).catch((error: unknown) => error),
+      ).toMatchObject({ message: expect.stringContaining("/nonexistent/runtime") });
     });
 
     test("kills all processes of a container in the host's pid namespace", async () => {
@@ -93,7 +113,10 @@ test("crun leaves its compiled seccomp filter for the cache", async () => {
   const spec = bench.spec(sleeper);
   const file = join(spec.bundle, "config.json");
   const config = JSON.parse(readFileSync(file, "utf8")) as { linux: Record<string, unknown> };
-  config.linux["seccomp"] = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["reboot"], action: "SCMP_ACT_ERRNO" }] };
+  config.linux["seccomp"] = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ names: ["reboot"], action: "SCMP_ACT_ERRNO" }],
+  };
   writeFileSync(file, JSON.stringify(config));
   await driver.create({ id: spec.id, bundle: spec.bundle, stdio: ignore });
   const filter = await driver.compiledSeccomp?.(spec.id);
@@ -104,16 +127,26 @@ test("crun leaves its compiled seccomp filter for the cache", async () => {
 });
 
 test("a probe tells family and version, and why a program cannot be used", async () => {
-  expect(await probeRuntime(Bun.which("crun") ?? "")).toMatchObject({ family: "crun", version: expect.stringMatching(/^\d+\.\d+/) });
+  expect(await probeRuntime(Bun.which("crun") ?? "")).toMatchObject({
+    family: "crun",
+    version: expect.stringMatching(/^\d+\.\d+/),
+  });
   expect(await probeRuntime(Bun.which("runc") ?? "")).toMatchObject({ family: "runc", usable: true, reason: "" });
-  expect(await probeRuntime("/nonexistent")).toMatchObject({ usable: false, reason: expect.stringContaining("/nonexistent does not run") });
+  expect(await probeRuntime("/nonexistent")).toMatchObject({
+    usable: false,
+    reason: expect.stringContaining("/nonexistent does not run"),
+  });
   const folder = mkdtempSync(join(tmpdir(), "berth-probe-"));
   try {
     mkdirSync(join(folder, "unified"));
     writeFileSync(join(folder, "unified", "cgroup.controllers"), "hugetlb\n");
     const program = join(folder, "my-runtime");
     symlinkSync(Bun.which("crun") ?? "", program);
-    expect(await probeRuntime(program, { cgroupRoot: folder })).toMatchObject({ family: "crun", usable: false, reason: expect.stringContaining("hybrid cgroup host") });
+    expect(await probeRuntime(program, { cgroupRoot: folder })).toMatchObject({
+      family: "crun",
+      usable: false,
+      reason: expect.stringContaining("hybrid cgroup host"),
+    });
     writeFileSync(join(folder, "odd"), "#!/bin/sh\necho 'youki version 0.3'\n");
     chmodSync(join(folder, "odd"), 0o755);
     expect(await probeRuntime(join(folder, "odd"))).toMatchObject({ family: "other", version: "0.3", usable: true });
@@ -121,4 +154,3 @@ test("a probe tells family and version, and why a program cannot be used", async
     rmSync(folder, { recursive: true });
   }
 });
-

@@ -23,22 +23,30 @@ let calls = 0;
  * Runs the runtime's program once. Errors come by a log file: a container inherits stdout and stderr, so a pipe
  * there would stay open after the runtime's end. Throws RuntimeFailure.
  */
-export async function invoke(choice: RuntimeChoice, args: readonly string[], options: { stdio?: StdioFds; signal?: AbortSignal | undefined } = {}): Promise<void> {
+export async function invoke(
+  choice: RuntimeChoice,
+  args: readonly string[],
+  options: { stdio?: StdioFds; signal?: AbortSignal | undefined } = {},
+): Promise<void> {
   const log = logFile(choice);
   const { stdin, stdout, stderr } = options.stdio ?? noStdio;
   let child: Bun.Subprocess;
   try {
-    child = Bun.spawn([choice.path, ...choice.args, "--root", choice.root, "--log", log, "--log-format", "json", ...args], {
-      stdio: [stdin, stdout, stderr],
-      ...(options.signal ? { signal: options.signal, killSignal: "SIGKILL" } : {}),
-    });
+    child = Bun.spawn(
+      [choice.path, ...choice.args, "--root", choice.root, "--log", log, "--log-format", "json", ...args],
+      {
+        stdio: [stdin, stdout, stderr],
+        ...(options.signal ? { signal: options.signal, killSignal: "SIGKILL" } : {}),
+      },
+    );
   } catch (error) {
     throw new RuntimeFailure(`cannot run ${choice.path}: ${errorMessage(error)}`);
   }
   runtimePids.add(child.pid);
   try {
     const code = await child.exited;
-    if (code !== 0) throw new RuntimeFailure(lastError(log) ?? `${choice.name} ${args[0]} exited with ${child.signalCode ?? code}`);
+    if (code !== 0)
+      throw new RuntimeFailure(lastError(log) ?? `${choice.name} ${args[0]} exited with ${child.signalCode ?? code}`);
   } finally {
     runtimePids.delete(child.pid);
     removeLog(log);
@@ -49,7 +57,11 @@ export async function invoke(choice: RuntimeChoice, args: readonly string[], opt
 export async function invokeForOutput(path: string, args: readonly string[], timeoutMs: number): Promise<string> {
   let child;
   try {
-    child = Bun.spawn([path, ...args], { stdio: ["ignore", "pipe", "ignore"], timeout: timeoutMs, killSignal: "SIGKILL" });
+    child = Bun.spawn([path, ...args], {
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: timeoutMs,
+      killSignal: "SIGKILL",
+    });
   } catch (error) {
     throw new RuntimeFailure(errorMessage(error));
   }

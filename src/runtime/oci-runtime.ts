@@ -143,7 +143,11 @@ export class OciRuntime implements RuntimeDriver {
 
   async #pidsByCommand(id: string): Promise<number[]> {
     try {
-      const text = await invokeForOutput(this.path, [...this.#choice.args, "--root", this.root, "ps", "--format", "json", id], psTimeoutMs);
+      const text = await invokeForOutput(
+        this.path,
+        [...this.#choice.args, "--root", this.root, "ps", "--format", "json", id],
+        psTimeoutMs,
+      );
       const pids: unknown = JSON.parse(text);
       return Array.isArray(pids) ? pids.filter((pid): pid is number => Number.isInteger(pid)) : [];
     } catch {

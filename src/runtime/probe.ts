@@ -24,7 +24,14 @@ export async function probeRuntime(path: string, options: { cgroupRoot?: string 
   try {
     text = await invokeForOutput(path, ["--version"], versionTimeoutMs);
   } catch (error) {
-    return { path, family: "other", version: "", commit: "", usable: false, reason: `${path} does not run: ${errorMessage(error)}` };
+    return {
+      path,
+      family: "other",
+      version: "",
+      commit: "",
+      usable: false,
+      reason: `${path} does not run: ${errorMessage(error)}`,
+    };
   }
   const [, name = "", version = ""] = /^(\S+) version (\S+)/m.exec(text) ?? [];
   const family = name === "crun" || name === "runc" ? name : "other";

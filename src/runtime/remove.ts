@@ -17,7 +17,8 @@ export function removeCrun(root: string, id: string): boolean {
   const folder = join(root, id);
   try {
     if (/"post-?stop"\s*:\s*\[\s*\{/i.test(readFileSync(join(folder, "config.json"), "utf8"))) return false;
-    for (const controller of controllers ?? (controllers = controllerFolders())) removeCgroup(join(controller, state.cgroupPath));
+    for (const controller of controllers ?? (controllers = controllerFolders()))
+      removeCgroup(join(controller, state.cgroupPath));
   } catch {
     return false; // EBUSY, ENOTEMPTY: crun kills and waits
   }
@@ -28,7 +29,9 @@ export function removeCrun(root: string, id: string): boolean {
 /** One folder on v2; on v1 one for each hierarchy. */
 function controllerFolders(): string[] {
   if (statfsSync(cgroupRoot).type === cgroup2Magic) return [cgroupRoot];
-  return readdirSync(cgroupRoot, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [join(cgroupRoot, entry.name)] : []));
+  return readdirSync(cgroupRoot, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [join(cgroupRoot, entry.name)] : [],
+  );
 }
 
 function removeCgroup(path: string): void {

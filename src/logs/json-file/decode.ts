@@ -2,7 +2,13 @@ import { read } from "node:fs";
 import { promisify } from "node:util";
 import { noAttributes, type RecordFormat, type RecordSink } from "../format.ts";
 
-const readAt = promisify(read) as (fd: number, buffer: Buffer, offset: number, length: number, position: number) => Promise<{ bytesRead: number }>;
+const readAt = promisify(read) as (
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<{ bytesRead: number }>;
 
 const newline = 0x0a;
 const backslash = 0x5c;
@@ -33,7 +39,12 @@ export const jsonLines: RecordFormat = {
           }
         }
         // the text runs to the tail exactly when nothing in it is escaped, but for the newline at its end
-        if (tail === last && bytes[start + 1] === 0x22 && bytes[start + 2] === 0x6c && plainText(bytes, text, textEnd)) {
+        if (
+          tail === last &&
+          bytes[start + 1] === 0x22 &&
+          bytes[start + 2] === 0x6c &&
+          plainText(bytes, text, textEnd)
+        ) {
           const whole = bytes[textEnd - 2] === backslash;
           if (whole) bytes[textEnd - 2] = newline;
           sink.take(stream, timeNs, bytes, text, whole ? textEnd - 1 : textEnd, noAttributes);
@@ -54,7 +65,7 @@ export const jsonLines: RecordFormat = {
 
   async wholeSize(fd, size) {
     const block = Buffer.allocUnsafe(64 * 1024);
-    for (let end = size; end > 0; ) {
+    for (let end = size; end > 0;) {
       const from = Math.max(0, end - block.length);
       const { bytesRead } = await readAt(fd, block, 0, end - from, from);
       const at = block.subarray(0, bytesRead).lastIndexOf(newline);
@@ -103,6 +114,7 @@ function decodeAny(line: string, sink: RecordSink): void {
   const length = Buffer.byteLength(record.log);
   const bytes = Buffer.allocUnsafe(headBytes + length);
   bytes.write(record.log, headBytes);
-  const attributes = typeof record.attrs === "object" && record.attrs !== null ? (record.attrs as Record<string, string>) : noAttributes;
+  const attributes =
+    typeof record.attrs === "object" && record.attrs !== null ? (record.attrs as Record<string, string>) : noAttributes;
   sink.take(record.stream === "stderr" ? "stderr" : "stdout", timeNs ?? 0n, bytes, headBytes, bytes.length, attributes);
 }

@@ -9,7 +9,8 @@ import { jsonLines } from "./decode.ts";
 
 const known = new Set(["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"]);
 /** Unlike Docker bounded from the start: 5 files of 20 MB. `max-size=-1` takes the bound away. */
-const rotationOf = (options: LogOptions) => rotation(options, { maxSizeBytes: 20_000_000, maxFiles: 5, compress: false });
+const rotationOf = (options: LogOptions) =>
+  rotation(options, { maxSizeBytes: 20_000_000, maxFiles: 5, compress: false });
 const pathOf = (target: LogTarget): string => join(target.folder, `${target.containerId}-json.log`);
 
 /** Docker's json-file format, read by countless tools, in a file per container. */
@@ -36,7 +37,12 @@ export const jsonFile: LogDriver = {
     );
   },
 
-  read: (target, query) => readRecords({ path: pathOf(target), maxFiles: rotationOf(target.options).maxFiles, format: jsonLines }, query),
+  read: (target, query) =>
+    readRecords({ path: pathOf(target), maxFiles: rotationOf(target.options).maxFiles, format: jsonLines }, query),
   readFramed: (target, query, framing) =>
-    readFramedRecords({ path: pathOf(target), maxFiles: rotationOf(target.options).maxFiles, format: jsonLines }, query, framing),
+    readFramedRecords(
+      { path: pathOf(target), maxFiles: rotationOf(target.options).maxFiles, format: jsonLines },
+      query,
+      framing,
+    ),
 };

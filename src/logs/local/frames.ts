@@ -4,7 +4,13 @@ import type { LogStream } from "../driver.ts";
 import { noAttributes, type RecordFormat } from "../format.ts";
 import type { Piece } from "../line-splitter.ts";
 
-const readAt = promisify(read) as (fd: number, buffer: Buffer, offset: number, length: number, position: number) => Promise<{ bytesRead: number }>;
+const readAt = promisify(read) as (
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<{ bytesRead: number }>;
 
 // A record: u32 size | u8 flags | u64 time | u16 attribute bytes | attributes | line | u32 size. Size counts what is
 // between the two sizes; the second one lets a reader walk backwards. Little endian.
@@ -38,7 +44,7 @@ export function encodeFrames(pieces: readonly Piece[], stream: LogStream, timeNs
       put(piece.bytes, flags | partialFlag);
       continue;
     }
-    for (let at = 0; at < piece.bytes.length; ) {
+    for (let at = 0; at < piece.bytes.length;) {
       const end = piece.bytes.indexOf(newline, at);
       put(piece.bytes.subarray(at, end + 1), flags);
       at = end + 1;
@@ -58,8 +64,16 @@ export const frames: RecordFormat = {
       const flags = bytes.readUInt8(start + 4);
       const extra = bytes.readUInt16LE(start + 13);
       const line = start + 15 + extra;
-      const attributes = extra === 0 ? noAttributes : (JSON.parse(bytes.toString("utf8", start + 15, line)) as Record<string, string>);
-      sink.take((flags & stderrFlag) !== 0 ? "stderr" : "stdout", bytes.readBigUInt64LE(start + 5), bytes, line, start + 4 + size, attributes);
+      const attributes =
+        extra === 0 ? noAttributes : (JSON.parse(bytes.toString("utf8", start + 15, line)) as Record<string, string>);
+      sink.take(
+        (flags & stderrFlag) !== 0 ? "stderr" : "stdout",
+        bytes.readBigUInt64LE(start + 5),
+        bytes,
+        line,
+        start + 4 + size,
+        attributes,
+      );
       start += size + 8;
     }
     return start;
@@ -82,7 +96,8 @@ export const frames: RecordFormat = {
     // nearly always the file ends well: its last size agrees with the first size of that record
     await readAt(fd, block, 0, block.length, size - block.length);
     const last = block.length >= overhead ? block.readUInt32LE(block.length - 4) : 0;
-    if (last >= fixedBytes && last + 8 <= block.length && block.readUInt32LE(block.length - last - 8) === last) return size;
+    if (last >= fixedBytes && last + 8 <= block.length && block.readUInt32LE(block.length - last - 8) === last)
+      return size;
     let at = 0;
     while (at + overhead <= size) {
       await readAt(fd, head, 0, 4, at);

@@ -8,7 +8,8 @@ import { encodeFrames, frames } from "./frames.ts";
 
 const known = new Set(["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"]);
 // moby parity: 5 files of 20 MB, compressed
-const rotationOf = (options: LogOptions) => rotation(options, { maxSizeBytes: 20_000_000, maxFiles: 5, compress: true });
+const rotationOf = (options: LogOptions) =>
+  rotation(options, { maxSizeBytes: 20_000_000, maxFiles: 5, compress: true });
 const sourceOf = (target: LogTarget) => ({
   path: join(target.folder, "container.log"),
   maxFiles: rotationOf(target.options).maxFiles,
@@ -29,7 +30,11 @@ export const local: LogDriver = {
     const file = new RotatingFile(sourceOf(target).path, rotationOf(target.options), frames);
     await file.open();
     const attributes = Object.keys(target.attributes).length === 0 ? "" : JSON.stringify(target.attributes);
-    return new StreamWriter(file, (pieces, stream, timeNs) => encodeFrames(pieces, stream, timeNs, attributes), deliveryMode(target.options));
+    return new StreamWriter(
+      file,
+      (pieces, stream, timeNs) => encodeFrames(pieces, stream, timeNs, attributes),
+      deliveryMode(target.options),
+    );
   },
 
   read: (target, query) => readRecords(sourceOf(target), query),
