@@ -2,8 +2,10 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { randomBytes } from "node:crypto";
+import { buffer } from "node:stream/consumers";
 import { $ } from "bun";
 import { errorMessage } from "../../base/errors.ts";
+import { makeBusyboxTar } from "../../images/busybox.ts";
 import type { CreateRequest } from "../containers.ts";
 import { readCreateHost } from "../create/read-host.ts";
 import { testContainer, testImage } from "../create/request.fixture.ts";
@@ -11,14 +13,18 @@ import type { OciRunConfig } from "../../spec/oci/image.ts";
 import { containerSpec, type ContainerSpecInput } from "./container-spec.ts";
 import { hostnameFile } from "./etc-files.ts";
 
-const busybox = "/tmp/measure/images/busybox.tar";
+/** The machine's static busybox: scripts/setup.mjs installs it. */
+const busybox = "/bin/busybox";
 
 /** A rootfs of busybox in a folder of its own, removed with the fixture. */
 export async function openBench(runtime = "crun"): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), "berth-oci-"));
   const rootfs = join(folder, "rootfs");
   await mkdir(rootfs);
-  await $`tar xf ${busybox} -C ${rootfs}`.quiet();
+  const tar = Bun.spawn(["tar", "x", "-C", rootfs], {
+    stdin: Readable.toWeb(makeBusyboxTar(busybox)) as ReadableStream,
+  });
+  if ((await tar.exited) !== 0) throw new Error("no root file system was made");
   return new Bench(folder, rootfs, runtime);
 }
 
