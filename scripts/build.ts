@@ -7,8 +7,11 @@ const out = forTests ? "dist/berth-test" : "dist/berth";
 const sources = [...new Glob("src/**/*.{ts,tsx,html,css}").scanSync()]
   .filter((file) => !file.endsWith(".test.ts"))
   .sort();
+const git = Bun.which("git"); // a machine that only runs the engine may have none
 const commit =
-  Bun.spawnSync(["git", "rev-parse", "--short=7", "HEAD"], { stderr: "ignore" }).stdout.toString().trim() || "unknown";
+  git === null
+    ? "unknown"
+    : Bun.spawnSync([git, "rev-parse", "--short=7", "HEAD"], { stderr: "ignore" }).stdout.toString().trim() || "unknown";
 const { version } = (await Bun.file("package.json").json()) as { version: string };
 
 const hash = new Bun.CryptoHasher("sha256");

@@ -1,11 +1,12 @@
 // npm start: sets up what is missing, builds, starts the daemon if none runs, and shows that containers work.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, openSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
 import net from "node:net";
 import { dirname, join } from "node:path";
 import { ask, berth, daemonArgs, daemonPid, engine, must, until } from "./engine.mjs";
 import { bun, enginePackages, installModules, installPackages, mountLeftControllers, root, run } from "./setup.mjs";
 
+const maxLogBytes = 10 * 1024 * 1024; // two files of it at most
 const say = (text) => console.log(`- ${text}`);
 
 async function startDaemon() {
@@ -17,6 +18,7 @@ async function startDaemon() {
     return;
   }
   mkdirSync(dirname(engine.log), { recursive: true });
+  if (statSync(engine.log, { throwIfNoEntry: false })?.size > maxLogBytes) renameSync(engine.log, `${engine.log}.1`);
   const log = openSync(engine.log, "a");
   const child = spawn(engine.program, daemonArgs, { detached: true, stdio: ["ignore", log, log], cwd: "/" });
   child.unref();

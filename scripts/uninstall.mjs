@@ -53,7 +53,7 @@ function removeFiles() {
     if (left.length > 0) throw new Error(`still mounted: ${left.join(", ")}; nothing below it was deleted`);
     rmSync(folder, { recursive: true, force: true });
   }
-  for (const file of [engine.socket, engine.pidfile, engine.log]) rmSync(file, { force: true });
+  for (const file of [engine.socket, engine.pidfile, engine.log, `${engine.log}.1`]) rmSync(file, { force: true });
   say(`removed ${engine.dataRoot}, ${engine.execRoot}, ${engine.socket}, ${engine.pidfile}, ${engine.log}`);
 }
 

@@ -63,14 +63,14 @@ describe("create()", () => {
     ["hx", { type: "tmpfs" }, 'create hx: missing required option: "device"'],
     ["hx", { size: "1m" }, "create hx: quota size requested but no quota support"],
   ])("refuses %j with Docker's text and leaves nothing", async (name, options, message) => {
-    expect(create(name, options)).rejects.toThrow(message);
+    await expect(create(name, options)).rejects.toThrow(message);
     await create(name, options).catch(() => {});
     expect(volumes.list()).toEqual([]);
     expect(events).toEqual([]);
   });
 
   test("refuses an unknown driver as not found", async () => {
-    expect(volumes.create({ name: "hx", driver: "nope", caller })).rejects.toMatchObject({ kind: "not-found", message: 'create hx: error looking up volume plugin nope: plugin "nope" not found' });
+    await expect(volumes.create({ name: "hx", driver: "nope", caller })).rejects.toMatchObject({ kind: "not-found", message: 'create hx: error looking up volume plugin nope: plugin "nope" not found' });
   });
 
   test("of one name at the same time makes one volume", async () => {
@@ -86,7 +86,7 @@ describe("remove()", () => {
     volumes.hold("data", "c1");
     reopen();
     expect(volumes.users("data")).toEqual(["c1"]);
-    expect(volumes.remove("data", { force: true, caller })).rejects.toThrow("remove data: volume is in use - [c1]");
+    await expect(volumes.remove("data", { force: true, caller })).rejects.toThrow("remove data: volume is in use - [c1]");
     volumes.release("data", "c1");
     await volumes.remove("data", { force: false, caller });
     expect(existsSync(join(root, "volumes/data"))).toBe(false);
@@ -94,7 +94,7 @@ describe("remove()", () => {
   });
 
   test("of an unknown volume fails with Docker's text, or is nothing with force", async () => {
-    expect(volumes.remove("none", { force: false, caller })).rejects.toThrow("get none: no such volume");
+    await expect(volumes.remove("none", { force: false, caller })).rejects.toThrow("get none: no such volume");
     await volumes.remove("none", { force: true, caller });
   });
 
@@ -158,8 +158,8 @@ describe("mount()", () => {
 
   test("of a device that is not there fails with Docker's text and leaves no user", async () => {
     const { mountpoint } = await create("bad", { type: "none", o: "bind", device: "/no/such" });
-    expect(volumes.mount("bad", "c1")).rejects.toThrow(`error while mounting volume '${mountpoint}': failed to mount local volume: mount /no/such:${mountpoint}, flags: 0x1000: no such file or directory`);
-    expect(volumes.mount("bad", "c1")).rejects.toMatchObject({ kind: "invalid" });
+    await expect(volumes.mount("bad", "c1")).rejects.toThrow(`error while mounting volume '${mountpoint}': failed to mount local volume: mount /no/such:${mountpoint}, flags: 0x1000: no such file or directory`);
+    await expect(volumes.mount("bad", "c1")).rejects.toMatchObject({ kind: "invalid" });
   });
 
   test("tells the event when the use is told", async () => {
