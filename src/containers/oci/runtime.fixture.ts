@@ -22,7 +22,7 @@ export async function openBench(runtime = "crun"): Promise<Bench> {
   const rootfs = join(folder, "rootfs");
   await mkdir(rootfs);
   const tar = Bun.spawn(["tar", "x", "-C", rootfs], {
-    stdin: Readable.toWeb(makeBusyboxTar(busybox)) as ReadableStream,
+    stdin: await buffer(makeBusyboxTar(busybox)),
   });
   if ((await tar.exited) !== 0) throw new Error("no root file system was made");
   return new Bench(folder, rootfs, runtime);
