@@ -27,7 +27,8 @@ export async function complete(words: readonly string[], engine: () => EngineCli
   const before = skipGlobalFlags(words.slice(0, -1));
   if (before === undefined) return files;
   const [first, second] = before;
-  if (first === undefined) return typed.startsWith("-") ? flagNames(globalFlags, typed, new Set()) : commandNames("", typed);
+  if (first === undefined)
+    return typed.startsWith("-") ? flagNames(globalFlags, typed, new Set()) : commandNames("", typed);
   const grouped = Object.hasOwn(groups, first);
   if (grouped && second === undefined) return commandNames(first, typed);
   const load = findCommand(grouped ? `${first} ${second}` : first);
@@ -40,7 +41,11 @@ function skipGlobalFlags(words: readonly string[]): readonly string[] | undefine
   let index = 0;
   for (let word = words[index]; word?.startsWith("-") === true && word !== "-"; word = words[index]) {
     const flag = flagOf(globalFlags, word);
-    const takesNext = flag !== undefined && flag.row.type !== "bool" && !word.includes("=") && (word.startsWith("--") || word.length === 2);
+    const takesNext =
+      flag !== undefined &&
+      flag.row.type !== "bool" &&
+      !word.includes("=") &&
+      (word.startsWith("--") || word.length === 2);
     index += takesNext ? 2 : 1;
     if (index > words.length) return undefined;
   }
@@ -65,7 +70,8 @@ async function commandNames(group: string, typed: string): Promise<Completion> {
   const matching = names.filter((name) => name.startsWith(typed));
   const candidates = await Promise.all(
     matching.map(async (word): Promise<Candidate[]> => {
-      if (group === "" && Object.hasOwn(groups, word)) return [{ word, description: groups[word as keyof typeof groups] }];
+      if (group === "" && Object.hasOwn(groups, word))
+        return [{ word, description: groups[word as keyof typeof groups] }];
       const command = await findCommand(group === "" ? word : `${group} ${word}`)?.();
       return command === undefined || command.hidden === true ? [] : [{ word, description: command.summary }];
     }),
@@ -135,15 +141,21 @@ function flagNames(table: FlagTable, typed: string, set: ReadonlySet<string>): C
     const again = row.type === "list" || row.type === "stringArray" || !set.has(name);
     return again && row.hidden !== true && row.deprecated === undefined;
   });
-  const candidates = rows.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([name, row]): Candidate[] => {
-    const description = row.help.split("\n")[0] ?? "";
-    const short = row.short === undefined || typed !== "-" ? [] : [{ word: `-${row.short}`, description }];
-    return [{ word: `--${name}`, description }, ...short];
-  });
+  const candidates = rows
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([name, row]): Candidate[] => {
+      const description = row.help.split("\n")[0] ?? "";
+      const short = row.short === undefined || typed !== "-" ? [] : [{ word: `-${row.short}`, description }];
+      return [{ word: `--${name}`, description }, ...short];
+    });
   return { candidates: candidates.filter(({ word }) => word.startsWith(typed)), directive: 4 };
 }
 
-async function values(completer: Completer | undefined, typed: string, engine: () => EngineClient): Promise<Completion> {
+async function values(
+  completer: Completer | undefined,
+  typed: string,
+  engine: () => EngineClient,
+): Promise<Completion> {
   if (completer === undefined || completer === "file") return files;
   const names = typeof completer === "string" ? await namesFor(completer, engine()) : completer;
   return { candidates: names.filter((name) => name.startsWith(typed)).map((word) => ({ word })), directive: 4 };

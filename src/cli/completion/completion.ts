@@ -1,7 +1,7 @@
 import { type Command, command } from "../command.ts";
-import { completionScript, shells } from "./scripts.ts";
+import { completionScript, type Shell } from "./scripts.ts";
 
-const forShell = (shell: keyof typeof shells): Command =>
+const forShell = (shell: Shell): Command =>
   command({
     path: `completion ${shell}`,
     args: "",

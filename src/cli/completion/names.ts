@@ -29,10 +29,21 @@ async function ask(kind: Kind, engine: EngineClient, signal: AbortSignal): Promi
     case "volume":
       return ((await engine.call("VolumeList", {}, undefined, options)).Volumes ?? []).map(({ Name }) => Name);
     default: {
-      const status = kind === "running-container" ? ["running"] : kind === "stopped-container" ? ["created", "exited"] : [];
-      const containers = await engine.call("ContainerList", { all: true, filters: parseFilters([], { status }) }, undefined, options);
+      const status =
+        kind === "running-container" ? ["running"] : kind === "stopped-container" ? ["created", "exited"] : [];
+      const containers = await engine.call(
+        "ContainerList",
+        { all: true, filters: parseFilters([], { status }) },
+        undefined,
+        options,
+      );
       // Names of links look like /other/alias and are not names of the container.
-      return containers.flatMap(({ Names }) => (Names ?? []).map((name) => name.slice(1)).filter((name) => !name.includes("/")).slice(0, 1));
+      return containers.flatMap(({ Names }) =>
+        (Names ?? [])
+          .map((name) => name.slice(1))
+          .filter((name) => !name.includes("/"))
+          .slice(0, 1),
+      );
     }
   }
 }

@@ -60,9 +60,10 @@ end
 complete -c NAME -f -a '(__NAME_complete)'
 `;
 
-export const shells = { bash, fish, zsh } as const;
+const shells = { bash, fish, zsh } as const;
+export type Shell = keyof typeof shells;
 
 /** The completion script of a shell for a program of this name. */
-export function completionScript(shell: keyof typeof shells, program: string): string {
+export function completionScript(shell: Shell, program: string): string {
   return shells[shell].replaceAll("NAME", program);
 }

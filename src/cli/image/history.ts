@@ -16,7 +16,10 @@ export const imageHistory = command({
     format: listFormat,
     human: { type: "bool", short: "H", default: true, help: "Print sizes and dates in human readable format" },
     "no-trunc": { type: "bool", help: "Don't truncate output" },
-    platform: { type: "string", help: 'Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")' },
+    platform: {
+      type: "string",
+      help: 'Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    },
     quiet: { type: "bool", short: "q", help: "Only show image IDs" },
   },
   async run({ flags, args: [name = ""], engine, stdout }) {

@@ -14,7 +14,10 @@ export interface ImageRow {
 const none = "<none>";
 
 /** A row per tag, or per tag and digest; images known by a digest only get a row too. */
-export function imageRows(images: readonly ImageSummary[], options: { digests: boolean; needsDigest: boolean }): ImageRow[] {
+export function imageRows(
+  images: readonly ImageSummary[],
+  options: { digests: boolean; needsDigest: boolean },
+): ImageRow[] {
   return images.flatMap((image) => rowsOf(image, options));
 }
 
@@ -58,12 +61,21 @@ export function imageColumns(options: { truncate: boolean }): ColumnTable<ImageR
     Repository: { header: "REPOSITORY", value: (row) => row.repository },
     Tag: { header: "TAG", value: (row) => row.tag },
     Digest: { header: "DIGEST", value: (row) => row.digest },
-    CreatedSince: { header: "CREATED", value: ({ image }) => (image.Created <= 0 ? "N/A" : timeAgo(image.Created * 1000)) },
+    CreatedSince: {
+      header: "CREATED",
+      value: ({ image }) => (image.Created <= 0 ? "N/A" : timeAgo(image.Created * 1000)),
+    },
     CreatedAt: { header: "CREATED AT", value: ({ image }) => goLocalTime(image.Created * 1000) },
     Size: { header: "SIZE", value: ({ image }) => humanSize(image.Size, 3) },
     VirtualSize: { header: "SIZE", value: ({ image }) => humanSize(image.Size) },
-    Containers: { header: "CONTAINERS", value: ({ image }) => (image.Containers === -1 ? "N/A" : String(image.Containers)) },
+    Containers: {
+      header: "CONTAINERS",
+      value: ({ image }) => (image.Containers === -1 ? "N/A" : String(image.Containers)),
+    },
     SharedSize: { header: "SHARED SIZE", value: ({ image }) => size(image.SharedSize) },
-    UniqueSize: { header: "UNIQUE SIZE", value: ({ image }) => (image.SharedSize === -1 ? "N/A" : humanSize(image.Size - image.SharedSize)) },
+    UniqueSize: {
+      header: "UNIQUE SIZE",
+      value: ({ image }) => (image.SharedSize === -1 ? "N/A" : humanSize(image.Size - image.SharedSize)),
+    },
   };
 }

@@ -24,12 +24,18 @@ export const imageImport = command({
     const target = reference === undefined ? undefined : parseShortReference(reference);
     const query = {
       fromSrc: input.fromSrc,
-      ...(target === undefined ? {} : { repo: target.tag === undefined ? target.name : `${target.name}:${target.tag}` }),
+      ...(target === undefined
+        ? {}
+        : { repo: target.tag === undefined ? target.name : `${target.name}:${target.tag}` }),
       ...(flags.message === undefined ? {} : { message: flags.message }),
       ...(flags.platform === undefined ? {} : { platform: flags.platform.toLowerCase() }),
       ...(flags.change.length === 0 ? {} : { changes: flags.change }),
     };
-    const { body } = await engine.stream("ImageCreate", query, input.upload === undefined ? {} : { upload: input.upload });
+    const { body } = await engine.stream(
+      "ImageCreate",
+      query,
+      input.upload === undefined ? {} : { upload: input.upload },
+    );
     await renderProgress(body, stdout);
   },
 });

@@ -12,7 +12,10 @@ export const imageInspect = command({
   complete: "image",
   flags: {
     format: objectFormat,
-    platform: { type: "string", help: "Inspect a specific platform of the multi-platform image: 'os[/arch[/variant]]' (eg. linux/amd64)" },
+    platform: {
+      type: "string",
+      help: "Inspect a specific platform of the multi-platform image: 'os[/arch[/variant]]' (eg. linux/amd64)",
+    },
   },
   run: ({ flags, args, engine, stdout }) => {
     const platform = flags.platform === undefined ? {} : { platform: platformJson(flags.platform) };

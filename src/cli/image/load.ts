@@ -12,11 +12,15 @@ export const imageLoad = command({
   summary: "Load an image from a tar archive or STDIN",
   flags: {
     input: { type: "string", short: "i", help: "Read from tar archive file, instead of STDIN", complete: "file" },
-    platform: { type: "string", help: 'Load only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")' },
+    platform: {
+      type: "string",
+      help: 'Load only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    },
     quiet: { type: "bool", short: "q", help: "Suppress the load output" },
   },
   async run({ flags, engine, stdin, stdout }) {
-    if (flags.input === undefined && stdin.isTTY) throw new ExitError(1, "requested load from stdin, but stdin is empty");
+    if (flags.input === undefined && stdin.isTTY)
+      throw new ExitError(1, "requested load from stdin, but stdin is empty");
     const upload = flags.input === undefined ? stdin : await openInput(flags.input);
     // Without a terminal there is nobody to watch the bars.
     const quiet = flags.quiet || stdout.isTTY !== true;

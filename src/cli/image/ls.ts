@@ -28,26 +28,48 @@ export const imageLs = command({
     const filters = parseFilters(flags.filter, { reference: args });
     if (flags.tree) refuseWithTree(flags);
     const all = flags.all ? { all: true } : {};
-    const images: ImageSummary[] = await engine.call("ImageList", { ...all, filters, ...(flags.tree ? { manifests: true } : {}) });
+    const images: ImageSummary[] = await engine.call("ImageList", {
+      ...all,
+      filters,
+      ...(flags.tree ? { manifests: true } : {}),
+    });
     if (flags.tree) return renderTree(images, stdout);
     const digest = flags.digests ? "\t{{.Digest}}" : "";
     const chosen = flags.format ?? (flags.quiet ? undefined : readConfigFile(configDir).imagesFormat);
     // docker adds the column to a table of one's own as well.
-    const format = chosen?.startsWith("table ") === true && flags.digests && !chosen.includes("{{.Digest}}") ? `${chosen}${digest}` : chosen;
-    renderList(imageRows(images, { digests: flags.digests, needsDigest: flags.digests || (format ?? "").includes("{{.Digest}}") }), {
-      format,
-      quiet: flags.quiet,
-      columns: imageColumns({ truncate: !flags["no-trunc"] }),
-      defaultFormat: `table {{.Repository}}\t{{.Tag}}${digest}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}`,
-      rawFormat: flags.quiet ? "image_id: {{.ID}}" : `repository: {{.Repository}}\ntag: {{.Tag}}\n${flags.digests ? "digest: {{.Digest}}\n" : ""}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n`,
-      typeName: "*formatter.imageContext",
-      stdout,
-    });
+    const format =
+      chosen?.startsWith("table ") === true && flags.digests && !chosen.includes("{{.Digest}}")
+        ? `${chosen}${digest}`
+        : chosen;
+    renderList(
+      imageRows(images, {
+        digests: flags.digests,
+        needsDigest: flags.digests || (format ?? "").includes("{{.Digest}}"),
+      }),
+      {
+        format,
+        quiet: flags.quiet,
+        columns: imageColumns({ truncate: !flags["no-trunc"] }),
+        defaultFormat: `table {{.Repository}}\t{{.Tag}}${digest}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}`,
+        rawFormat: flags.quiet
+          ? "image_id: {{.ID}}"
+          : `repository: {{.Repository}}\ntag: {{.Tag}}\n${flags.digests ? "digest: {{.Digest}}\n" : ""}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n`,
+        typeName: "*formatter.imageContext",
+        stdout,
+      },
+    );
     return undefined;
   },
 });
 
-function refuseWithTree(flags: { quiet: boolean; "no-trunc": boolean; digests: boolean; format: string | undefined }): void {
-  const clash = (["quiet", "no-trunc", "digests", "format"] as const).find((name) => flags[name] !== false && flags[name] !== undefined);
+function refuseWithTree(flags: {
+  quiet: boolean;
+  "no-trunc": boolean;
+  digests: boolean;
+  format: string | undefined;
+}): void {
+  const clash = (["quiet", "no-trunc", "digests", "format"] as const).find(
+    (name) => flags[name] !== false && flags[name] !== undefined,
+  );
   if (clash !== undefined) throw new ExitError(1, `--${clash} is not yet supported with --tree`);
 }

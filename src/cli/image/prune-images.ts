@@ -9,6 +9,8 @@ export interface Pruned {
 /** Prunes images; `image prune` and `system prune` print the same. */
 export async function pruneImages(engine: EngineClient, filters: string | undefined): Promise<Pruned> {
   const { ImagesDeleted: deleted, SpaceReclaimed: reclaimed } = await engine.call("ImagePrune", { filters });
-  const lines = (deleted ?? []).map(({ Untagged, Deleted }) => (Untagged ? `untagged: ${Untagged}\n` : `deleted: ${Deleted ?? ""}\n`));
+  const lines = (deleted ?? []).map(({ Untagged, Deleted }) =>
+    Untagged ? `untagged: ${Untagged}\n` : `deleted: ${Deleted ?? ""}\n`,
+  );
   return { text: lines.length === 0 ? "" : `Deleted Images:\n${lines.join("")}`, reclaimedBytes: reclaimed ?? 0 };
 }

@@ -5,7 +5,8 @@ import { checkFilter, parseFilters } from "../values/filter.ts";
 import { pruneImages } from "./prune-images.ts";
 
 const dangling = "WARNING! This will remove all dangling images.\nAre you sure you want to continue?";
-const unused = "WARNING! This will remove all images without at least one container associated to them.\nAre you sure you want to continue?";
+const unused =
+  "WARNING! This will remove all images without at least one container associated to them.\nAre you sure you want to continue?";
 
 export const imagePrune = command({
   path: "image prune",
@@ -14,12 +15,20 @@ export const imagePrune = command({
   summary: "Remove unused images",
   flags: {
     all: { type: "bool", short: "a", help: "Remove all unused images, not just dangling ones" },
-    filter: { type: "list", valueName: "filter", help: 'Provide filter values (e.g. "until=<timestamp>")', check: checkFilter },
+    filter: {
+      type: "list",
+      valueName: "filter",
+      help: 'Provide filter values (e.g. "until=<timestamp>")',
+      check: checkFilter,
+    },
     force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
   },
   async run({ flags, engine, stdin, stdout }) {
     if (!flags.force && !(await confirm(flags.all ? unused : dangling, { stdin, stdout }))) return;
-    const { text, reclaimedBytes } = await pruneImages(engine, parseFilters(flags.filter, { dangling: [String(!flags.all)] }));
+    const { text, reclaimedBytes } = await pruneImages(
+      engine,
+      parseFilters(flags.filter, { dangling: [String(!flags.all)] }),
+    );
     if (text !== "") stdout.write(`${text}\n`);
     stdout.write(`Total reclaimed space: ${humanSize(reclaimedBytes)}\n`);
   },

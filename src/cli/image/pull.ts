@@ -20,9 +20,19 @@ export const imagePull = command({
   },
   async run({ flags, args: [image = ""], engine, stdout, configDir }) {
     const reference = parseShortReference(image);
-    if (flags["all-tags"] && (reference.tag !== undefined || reference.digest !== undefined)) throw new ExitError(1, "tag can't be used with --all-tags/-a");
-    if (!flags["all-tags"] && reference.tag === undefined && reference.digest === undefined && !flags.quiet) stdout.write("Using default tag: latest\n");
-    await pullImage({ engine, image, output: stdout, configDir, quiet: flags.quiet, platform: flags.platform, allTags: flags["all-tags"] });
+    if (flags["all-tags"] && (reference.tag !== undefined || reference.digest !== undefined))
+      throw new ExitError(1, "tag can't be used with --all-tags/-a");
+    if (!flags["all-tags"] && reference.tag === undefined && reference.digest === undefined && !flags.quiet)
+      stdout.write("Using default tag: latest\n");
+    await pullImage({
+      engine,
+      image,
+      output: stdout,
+      configDir,
+      quiet: flags.quiet,
+      platform: flags.platform,
+      allTags: flags["all-tags"],
+    });
     stdout.write(`${qualified(image, flags["all-tags"])}\n`);
   },
 });
@@ -50,12 +60,25 @@ export interface PullOptions {
 }
 
 /** Pulls an image and shows how; `run` and `create` use it for a missing one. Throws ProgressError for failures in the stream. */
-export async function pullImage({ engine, image, output, configDir, quiet, platform, allTags, signal }: PullOptions): Promise<void> {
+export async function pullImage({
+  engine,
+  image,
+  output,
+  configDir,
+  quiet,
+  platform,
+  allTags,
+  signal,
+}: PullOptions): Promise<void> {
   const { name, tag, digest } = parseShortReference(image);
   const which = digest ?? tag ?? (allTags === true ? undefined : "latest");
   const { body } = await engine.stream(
     "ImageCreate",
-    { fromImage: name, ...(which === undefined ? {} : { tag: which }), ...(platform === undefined ? {} : { platform: platform.toLowerCase() }) },
+    {
+      fromImage: name,
+      ...(which === undefined ? {} : { tag: which }),
+      ...(platform === undefined ? {} : { platform: platform.toLowerCase() }),
+    },
     { headers: registryAuthHeaders(name, configDir), ...(signal === undefined ? {} : { signal }) },
   );
   await renderProgress(body, output, { quiet });

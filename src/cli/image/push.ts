@@ -15,18 +15,30 @@ export const imagePush = command({
   flags: {
     "all-tags": { type: "bool", short: "a", help: "Push all tags of an image to the repository" },
     "disable-content-trust": { type: "bool", default: true, help: "Skip image signing" },
-    platform: { type: "string", help: "Push one platform of a multi-platform image only: 'os[/arch[/variant]]' (eg. linux/amd64)" },
+    platform: {
+      type: "string",
+      help: "Push one platform of a multi-platform image only: 'os[/arch[/variant]]' (eg. linux/amd64)",
+    },
     quiet: { type: "bool", short: "q", help: "Suppress verbose output" },
   },
   async run({ flags, args: [image = ""], engine, stdout, configDir }) {
     const { name, tag: given, digest } = parseShortReference(image);
-    if (flags["all-tags"] && (given !== undefined || digest !== undefined)) throw new ExitError(1, "tag can't be used with --all-tags/-a");
+    if (flags["all-tags"] && (given !== undefined || digest !== undefined))
+      throw new ExitError(1, "tag can't be used with --all-tags/-a");
     if (!flags["all-tags"] && given === undefined && !flags.quiet) stdout.write("Using default tag: latest\n");
     const tag = flags["all-tags"] ? undefined : (given ?? "latest");
     const auth = registryAuthHeaders(name, configDir);
     // The daemon wants the header even when it is empty.
     const headers = { "x-registry-auth": Buffer.from("{}").toString("base64url"), ...auth };
-    const { body } = await engine.stream("ImagePush", { name, ...(tag === undefined ? {} : { tag }), ...(flags.platform === undefined ? {} : { platform: platformJson(flags.platform) }) }, { headers });
+    const { body } = await engine.stream(
+      "ImagePush",
+      {
+        name,
+        ...(tag === undefined ? {} : { tag }),
+        ...(flags.platform === undefined ? {} : { platform: platformJson(flags.platform) }),
+      },
+      { headers },
+    );
     await renderProgress(body, stdout, { quiet: flags.quiet });
     if (flags.quiet) stdout.write(`${tag === undefined ? name : `${name}:${tag}`}\n`);
   },

@@ -10,8 +10,16 @@ export function registryAuthHeaders(name: string, configDir: string): Record<str
   const server = isHost ? first : hubAddress;
   const entry = readConfigFile(configDir).auths?.[server];
   if (entry === undefined) return {};
-  const [username = "", password = ""] = entry.auth === undefined ? [entry.username, entry.password] : splitOnce(Buffer.from(entry.auth, "base64").toString());
-  const config = { username, password, serveraddress: server, ...(entry.identitytoken === undefined ? {} : { identitytoken: entry.identitytoken }) };
+  const [username = "", password = ""] =
+    entry.auth === undefined
+      ? [entry.username, entry.password]
+      : splitOnce(Buffer.from(entry.auth, "base64").toString());
+  const config = {
+    username,
+    password,
+    serveraddress: server,
+    ...(entry.identitytoken === undefined ? {} : { identitytoken: entry.identitytoken }),
+  };
   return { "x-registry-auth": Buffer.from(JSON.stringify(config)).toString("base64url") };
 }
 

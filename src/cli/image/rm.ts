@@ -15,7 +15,11 @@ export const imageRm = command({
   flags: {
     force: { type: "bool", short: "f", help: "Force removal of the image" },
     "no-prune": { type: "bool", help: "Do not delete untagged parents" },
-    platform: { type: "list", valueName: "strings", help: 'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")' },
+    platform: {
+      type: "list",
+      valueName: "strings",
+      help: 'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    },
   },
   async run({ flags, args, engine, stdout, stderr }) {
     const platforms = splitCommas(flags.platform).map(platformJson);
@@ -23,8 +27,13 @@ export const imageRm = command({
     let fatal = false;
     for (const name of args) {
       try {
-        const options = { ...(flags.force ? { force: true } : {}), ...(flags["no-prune"] ? { noprune: true } : {}), ...(platforms.length > 0 ? { platforms } : {}) };
-        for (const { Deleted, Untagged } of await engine.call("ImageDelete", { name, ...options })) stdout.write(Deleted ? `Deleted: ${Deleted}\n` : `Untagged: ${Untagged ?? ""}\n`);
+        const options = {
+          ...(flags.force ? { force: true } : {}),
+          ...(flags["no-prune"] ? { noprune: true } : {}),
+          ...(platforms.length > 0 ? { platforms } : {}),
+        };
+        for (const { Deleted, Untagged } of await engine.call("ImageDelete", { name, ...options }))
+          stdout.write(Deleted ? `Deleted: ${Deleted}\n` : `Untagged: ${Untagged ?? ""}\n`);
       } catch (error) {
         fatal ||= !(error instanceof ApiError && error.status === 404);
         errors.push(failureText(error, engine.host));

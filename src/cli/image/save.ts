@@ -18,10 +18,14 @@ export const imageSave = command({
   complete: "image",
   flags: {
     output: { type: "string", short: "o", help: "Write to a file, instead of STDOUT", complete: "file" },
-    platform: { type: "string", help: 'Save only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")' },
+    platform: {
+      type: "string",
+      help: 'Save only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    },
   },
   async run({ flags, args, engine, stdout }) {
-    if (flags.output === undefined && stdout.isTTY) throw new ExitError(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+    if (flags.output === undefined && stdout.isTTY)
+      throw new ExitError(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
     if (flags.output !== undefined) await checkOutput(flags.output);
     const platform = flags.platform === undefined ? {} : { platform: [platformJson(flags.platform)] };
     const { body } = await engine.stream("ImageGetAll", { names: [...args], ...platform });

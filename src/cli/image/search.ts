@@ -26,13 +26,16 @@ export const search = command({
       undefined,
       { headers: registryAuthHeaders(term, configDir) },
     );
-    renderList([...results].sort((a, b) => (b.star_count ?? 0) - (a.star_count ?? 0)), {
-      format: flags.format,
-      columns: columns(!flags["no-trunc"]),
-      defaultFormat: "table {{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}",
-      typeName: "*registry.searchContext",
-      stdout,
-    });
+    renderList(
+      [...results].sort((a, b) => (b.star_count ?? 0) - (a.star_count ?? 0)),
+      {
+        format: flags.format,
+        columns: columns(!flags["no-trunc"]),
+        defaultFormat: "table {{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}",
+        typeName: "*registry.searchContext",
+        stdout,
+      },
+    );
   },
 });
 

@@ -22,6 +22,9 @@ function readTarget(target: string): ReturnType<typeof parseShortReference> {
   try {
     return parseShortReference(target);
   } catch (error) {
-    throw new ExitError(1, `Error parsing reference: ${JSON.stringify(target)} is not a valid repository/tag: ${errorMessage(error)}`);
+    throw new ExitError(
+      1,
+      `Error parsing reference: ${JSON.stringify(target)} is not a valid repository/tag: ${errorMessage(error)}`,
+    );
   }
 }

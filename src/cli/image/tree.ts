@@ -7,13 +7,21 @@ export function renderTree(images: readonly ImageSummary[], stdout: { write(text
   const lines = ["IMAGE\tID\tDISK USAGE\tCONTENT SIZE\tEXTRA"];
   for (const image of images) {
     const names = image.RepoTags.length > 0 ? image.RepoTags : ["<untagged>"];
-    const used = image.Containers > 0 || (image.Manifests ?? []).some((manifest) => (manifest.ImageData?.Containers ?? []).length > 0);
-    lines.push(`${names.join(", ")}\t${shortId(image.Id)}\t${humanSize(image.Size, 3)}\t${contentSize(image)}\t${used ? "U" : ""}`);
-    const children = (image.Manifests ?? []).filter((manifest) => manifest.Kind === "image" && manifest.ImageData !== undefined && manifest.ImageData !== null);
+    const used =
+      image.Containers > 0 ||
+      (image.Manifests ?? []).some((manifest) => (manifest.ImageData?.Containers ?? []).length > 0);
+    lines.push(
+      `${names.join(", ")}\t${shortId(image.Id)}\t${humanSize(image.Size, 3)}\t${contentSize(image)}\t${used ? "U" : ""}`,
+    );
+    const children = (image.Manifests ?? []).filter(
+      (manifest) => manifest.Kind === "image" && manifest.ImageData !== undefined && manifest.ImageData !== null,
+    );
     for (const [index, { ImageData: data, ID: id, Size: size }] of children.entries()) {
       const { os = "", architecture = "", variant = "" } = data?.Platform ?? {};
       const platform = [os, architecture, variant].filter((part) => part !== "" && part !== null).join("/");
-      lines.push(`${index === children.length - 1 ? "└─" : "├─"} ${platform}\t${shortId(id)}\t${humanSize(size.Total, 3)}\t${humanSize(size.Content, 3)}\t${(data?.Containers ?? []).length > 0 ? "U" : ""}`);
+      lines.push(
+        `${index === children.length - 1 ? "└─" : "├─"} ${platform}\t${shortId(id)}\t${humanSize(size.Total, 3)}\t${humanSize(size.Content, 3)}\t${(data?.Containers ?? []).length > 0 ? "U" : ""}`,
+      );
     }
   }
   stdout.write(`${alignTabs(lines.join("\n"), { minWidth: 10, padding: 3 })}\n`);
@@ -21,5 +29,8 @@ export function renderTree(images: readonly ImageSummary[], stdout: { write(text
 
 function contentSize({ Manifests: manifests }: ImageSummary): string {
   if (manifests === undefined || manifests === null) return "N/A";
-  return humanSize(manifests.reduce((sum, { Size: size }) => sum + size.Content, 0), 3);
+  return humanSize(
+    manifests.reduce((sum, { Size: size }) => sum + size.Content, 0),
+    3,
+  );
 }

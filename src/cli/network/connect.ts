@@ -12,7 +12,10 @@ export const networkConnect = command({
   flags: {
     alias: { type: "list", valueName: "strings", help: "Add network-scoped alias for the container" },
     "driver-opt": { type: "list", valueName: "strings", help: "driver options for the network" },
-    "gw-priority": { type: "int", help: "Highest gw-priority provides the default gateway. Accepts positive and negative values." },
+    "gw-priority": {
+      type: "int",
+      help: "Highest gw-priority provides the default gateway. Accepts positive and negative values.",
+    },
     ip: { type: "string", help: 'IPv4 address (e.g., "172.30.100.104")' },
     ip6: { type: "string", help: 'IPv6 address (e.g., "2001:db8::33")' },
     link: { type: "list", check: checkLink, help: "Add link to another container" },
@@ -20,7 +23,11 @@ export const networkConnect = command({
   },
   async run({ flags, args: [id = "", Container = ""], engine }) {
     const EndpointConfig: EndpointSettings = {
-      IPAMConfig: { IPv4Address: flags.ip ?? "", IPv6Address: flags.ip6 ?? "", LinkLocalIPs: splitCommas(flags["link-local-ip"]) },
+      IPAMConfig: {
+        IPv4Address: flags.ip ?? "",
+        IPv6Address: flags.ip6 ?? "",
+        LinkLocalIPs: splitCommas(flags["link-local-ip"]),
+      },
       Links: flags.link,
       Aliases: splitCommas(flags.alias),
       DriverOpts: driverOptions(splitCommas(flags["driver-opt"])),

@@ -11,7 +11,12 @@ export const networkCreate = command({
   summary: "Create a network",
   flags: {
     attachable: { type: "bool", help: "Enable manual container attachment" },
-    "aux-address": { type: "list", valueName: "map", defaultText: "map[]", help: "Auxiliary IPv4 or IPv6 addresses used by Network driver" },
+    "aux-address": {
+      type: "list",
+      valueName: "map",
+      defaultText: "map[]",
+      help: "Auxiliary IPv4 or IPv6 addresses used by Network driver",
+    },
     "config-from": { type: "string", help: "The network from which to copy the configuration", complete: "network" },
     "config-only": { type: "bool", help: "Create a configuration only network" },
     driver: { type: "string", short: "d", default: "bridge", help: "Driver to manage the Network" },
@@ -35,21 +40,25 @@ export const networkCreate = command({
       gateways: splitCommas(flags.gateway),
       auxiliary: keyValueMap(flags["aux-address"]),
     });
-    const { Id, Warning } = await engine.call("NetworkCreate", {}, {
-      Name,
-      Driver: flags.driver,
-      Scope: flags.scope ?? "",
-      Internal: flags.internal,
-      Attachable: flags.attachable,
-      Ingress: flags.ingress,
-      ConfigOnly: flags["config-only"],
-      ...(flags["config-from"] === undefined ? {} : { ConfigFrom: { Network: flags["config-from"] } }),
-      ...(set.has("ipv4") ? { EnableIPv4: flags.ipv4 } : {}),
-      ...(set.has("ipv6") ? { EnableIPv6: flags.ipv6 } : {}),
-      IPAM: { Driver: flags["ipam-driver"], Options: keyValueMap(flags["ipam-opt"]), Config },
-      Options: keyValueMap(flags.opt),
-      Labels: parseLabels(flags.label),
-    });
+    const { Id, Warning } = await engine.call(
+      "NetworkCreate",
+      {},
+      {
+        Name,
+        Driver: flags.driver,
+        Scope: flags.scope ?? "",
+        Internal: flags.internal,
+        Attachable: flags.attachable,
+        Ingress: flags.ingress,
+        ConfigOnly: flags["config-only"],
+        ...(flags["config-from"] === undefined ? {} : { ConfigFrom: { Network: flags["config-from"] } }),
+        ...(set.has("ipv4") ? { EnableIPv4: flags.ipv4 } : {}),
+        ...(set.has("ipv6") ? { EnableIPv6: flags.ipv6 } : {}),
+        IPAM: { Driver: flags["ipam-driver"], Options: keyValueMap(flags["ipam-opt"]), Config },
+        Options: keyValueMap(flags.opt),
+        Labels: parseLabels(flags.label),
+      },
+    );
     if (Warning) stderr.write(`WARNING: ${Warning}\n`);
     stdout.write(`${Id}\n`);
   },

@@ -19,6 +19,9 @@ export const networkInspect = command({
       names: args,
       format: flags.format,
       stdout,
-      find: async (id) => ({ value: await engine.call("NetworkInspect", { id, ...(flags.verbose ? { verbose: true } : {}) }), typed: typedNetwork }),
+      find: async (id) => ({
+        value: await engine.call("NetworkInspect", { id, ...(flags.verbose ? { verbose: true } : {}) }),
+        typed: typedNetwork,
+      }),
     }),
 });

@@ -13,11 +13,13 @@ const invalid = (message: string): EngineError => new EngineError("invalid", mes
 
 /** Puts ranges, gateways and auxiliary addresses to the subnets they lie in, with docker's checks and texts. */
 export function assembleIpam({ subnets, ranges, gateways, auxiliary }: IpamFlags): IPAMConfig[] {
-  if (subnets.length < ranges.length || subnets.length < gateways.length) throw invalid("every ip-range or gateway must have a corresponding subnet");
+  if (subnets.length < ranges.length || subnets.length < gateways.length)
+    throw invalid("every ip-range or gateway must have a corresponding subnet");
   const configs = new Map<string, IPAMConfig>();
   for (const subnet of subnets) {
     for (const other of configs.keys()) {
-      if (other !== subnet && (contains(other, subnet) || contains(subnet, other))) throw invalid("multiple overlapping subnet configuration is not supported");
+      if (other !== subnet && (contains(other, subnet) || contains(subnet, other)))
+        throw invalid("multiple overlapping subnet configuration is not supported");
     }
     configs.set(subnet, { Subnet: subnet });
   }
@@ -28,13 +30,19 @@ export function assembleIpam({ subnets, ranges, gateways, auxiliary }: IpamFlags
   };
   for (const range of ranges) {
     place(range, "range", (config) => {
-      if (config.IPRange) throw invalid(`cannot configure multiple ranges (${range}, ${config.IPRange}) on the same subnet (${config.Subnet ?? ""})`);
+      if (config.IPRange)
+        throw invalid(
+          `cannot configure multiple ranges (${range}, ${config.IPRange}) on the same subnet (${config.Subnet ?? ""})`,
+        );
       config.IPRange = range;
     });
   }
   for (const gateway of gateways) {
     place(gateway, "gateway", (config) => {
-      if (config.Gateway) throw invalid(`cannot configure multiple gateways (${gateway}, ${config.Gateway}) for the same subnet (${config.Subnet ?? ""})`);
+      if (config.Gateway)
+        throw invalid(
+          `cannot configure multiple gateways (${gateway}, ${config.Gateway}) for the same subnet (${config.Subnet ?? ""})`,
+        );
       config.Gateway = gateway;
     });
   }
@@ -63,14 +71,21 @@ function parse(text: string): { value: bigint; prefix: number; bits: 32 | 128 } 
   if (family === 0 || rest.length > 0 || address.includes("%")) return undefined;
   const bits = family === 4 ? 32 : 128;
   if (prefixText !== undefined && (!/^\d{1,3}$/.test(prefixText) || Number(prefixText) > bits)) return undefined;
-  return { value: family === 4 ? ipv4(address) : ipv6(address), prefix: prefixText === undefined ? bits : Number(prefixText), bits };
+  return {
+    value: family === 4 ? ipv4(address) : ipv6(address),
+    prefix: prefixText === undefined ? bits : Number(prefixText),
+    bits,
+  };
 }
 
 const ipv4 = (text: string): bigint => text.split(".").reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
 
 function ipv6(text: string): bigint {
   const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
-  const plain = dotted === null ? text : `${dotted[1]}${(ipv4(dotted[2] ?? "") >> 16n).toString(16)}:${(ipv4(dotted[2] ?? "") & 0xffffn).toString(16)}`;
+  const plain =
+    dotted === null
+      ? text
+      : `${dotted[1]}${(ipv4(dotted[2] ?? "") >> 16n).toString(16)}:${(ipv4(dotted[2] ?? "") & 0xffffn).toString(16)}`;
   const [head = "", tail] = plain.split("::");
   const groups = (part: string): string[] => (part === "" ? [] : part.split(":"));
   const before = groups(head);

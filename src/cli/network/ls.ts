@@ -22,20 +22,28 @@ export const networkLs = command({
   async run({ flags, engine, stdout, configDir }) {
     const networks = await engine.call("NetworkList", { filters: parseFilters(flags.filter) });
     const collator = new Intl.Collator("en", { numeric: true });
-    renderList([...networks].sort((a, b) => collator.compare(a.Name ?? "", b.Name ?? "")), {
-      format: flags.format ?? (flags.quiet ? undefined : readConfigFile(configDir).networksFormat),
-      quiet: flags.quiet,
-      columns: columns(!flags["no-trunc"]),
-      defaultFormat: "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
-      rawFormat: flags.quiet ? "network_id: {{.ID}}" : "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n",
-      typeName: "*network.networkContext",
-      label: ({ Labels }, name) => Labels?.[name] ?? "",
-      stdout,
-    });
+    renderList(
+      [...networks].sort((a, b) => collator.compare(a.Name ?? "", b.Name ?? "")),
+      {
+        format: flags.format ?? (flags.quiet ? undefined : readConfigFile(configDir).networksFormat),
+        quiet: flags.quiet,
+        columns: columns(!flags["no-trunc"]),
+        defaultFormat: "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
+        rawFormat: flags.quiet
+          ? "network_id: {{.ID}}"
+          : "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n",
+        typeName: "*network.networkContext",
+        label: ({ Labels }, name) => Labels?.[name] ?? "",
+        stdout,
+      },
+    );
   },
 });
 
-type Row = Pick<NetworkInspect, "Id" | "Name" | "Driver" | "Scope" | "EnableIPv4" | "EnableIPv6" | "Internal" | "Labels" | "Created">;
+type Row = Pick<
+  NetworkInspect,
+  "Id" | "Name" | "Driver" | "Scope" | "EnableIPv4" | "EnableIPv6" | "Internal" | "Labels" | "Created"
+>;
 
 const columns = (truncate: boolean): ColumnTable<Row> => ({
   ID: { header: "NETWORK ID", value: ({ Id }) => (truncate ? shortId(Id ?? "") : (Id ?? "")) },

@@ -2,7 +2,8 @@ import { command } from "../command.ts";
 import { confirm } from "../render/confirm.ts";
 import { checkFilter, parseFilters } from "../values/filter.ts";
 
-const warning = "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?";
+const warning =
+  "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?";
 
 export const networkPrune = command({
   path: "network prune",
@@ -10,7 +11,12 @@ export const networkPrune = command({
   arity: { min: 0, max: 0 },
   summary: "Remove all unused networks",
   flags: {
-    filter: { type: "list", valueName: "filter", help: 'Provide filter values (e.g. "until=<timestamp>")', check: checkFilter },
+    filter: {
+      type: "list",
+      valueName: "filter",
+      help: 'Provide filter values (e.g. "until=<timestamp>")',
+      check: checkFilter,
+    },
     force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
   },
   async run({ flags, engine, stdin, stdout }) {

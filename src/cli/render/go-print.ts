@@ -3,7 +3,8 @@ import { GoNil, GoStruct, GoText, isMap, sortedKeys, typeName } from "./go-value
 
 /** fmt's %v. */
 export function formatValue(value: unknown, verb: "v" | "+v" | "s" | "q" | "d" = "v"): string {
-  if (value === null || value === undefined) return verb === "s" || verb === "d" || verb === "q" ? `%!${verb}(<nil>)` : "<nil>";
+  if (value === null || value === undefined)
+    return verb === "s" || verb === "d" || verb === "q" ? `%!${verb}(<nil>)` : "<nil>";
   if (value instanceof GoText) return value.text;
   if (value instanceof GoNil && value.kind !== "pointer") return value.kind === "slice" ? "[]" : "map[]";
   if (value instanceof GoNil) return verb === "s" ? `%!s(${value.typeName}=<nil>)` : "<nil>";
@@ -12,8 +13,12 @@ export function formatValue(value: unknown, verb: "v" | "+v" | "s" | "q" | "d" =
   if (value instanceof GoStruct) {
     return `{${value.names.map((name) => (verb === "+v" ? `${name}:` : "") + formatValue(value.field(name), verb)).join(" ")}}`;
   }
-  if (isMap(value)) return `map[${sortedKeys(value).map((key) => `${formatValue(key, verb)}:${formatValue(value[key], verb)}`).join(" ")}]`;
-  if (typeof value === "number") return verb === "s" || verb === "q" ? `%!${verb}(${typeName(value)}=${formatNumber(value)})` : formatNumber(value);
+  if (isMap(value))
+    return `map[${sortedKeys(value)
+      .map((key) => `${formatValue(key, verb)}:${formatValue(value[key], verb)}`)
+      .join(" ")}]`;
+  if (typeof value === "number")
+    return verb === "s" || verb === "q" ? `%!${verb}(${typeName(value)}=${formatNumber(value)})` : formatNumber(value);
   if (typeof value === "boolean" && verb !== "v" && verb !== "+v") return `%!${verb}(bool=${value})`;
   return String(value);
 }
@@ -108,7 +113,9 @@ export function sprintf(format: string, args: readonly unknown[]): string {
   }
   out += format.slice(last);
   if (!reordered && next < args.length) {
-    const extra = args.slice(next).map((arg) => (arg === null || arg === undefined ? "<nil>" : `${typeName(arg)}=${formatValue(arg)}`));
+    const extra = args
+      .slice(next)
+      .map((arg) => (arg === null || arg === undefined ? "<nil>" : `${typeName(arg)}=${formatValue(arg)}`));
     out += `%!(EXTRA ${extra.join(", ")})`;
   }
   return out;
@@ -116,13 +123,17 @@ export function sprintf(format: string, args: readonly unknown[]): string {
 
 function directive(value: unknown, how: Directive): string {
   if (how.verb === "T") return pad(typeName(value), how);
-  if (Array.isArray(value) && !"vp".includes(how.verb)) return `[${value.map((item) => directive(item, how)).join(" ")}]`;
+  if (Array.isArray(value) && !"vp".includes(how.verb))
+    return `[${value.map((item) => directive(item, how)).join(" ")}]`;
   if (isMap(value) && !"vp".includes(how.verb)) {
-    return `map[${sortedKeys(value).map((key) => `${directive(key, how)}:${directive(value[key], how)}`).join(" ")}]`;
+    return `map[${sortedKeys(value)
+      .map((key) => `${directive(key, how)}:${directive(value[key], how)}`)
+      .join(" ")}]`;
   }
   if (how.verb === "v") {
     if (how.flags.includes("#")) return pad(goSyntax(value), how);
-    if (typeof value === "number" || typeof value === "string") return typeof value === "string" ? text(value, how) : pad(signed(formatValue(value), how), how);
+    if (typeof value === "number" || typeof value === "string")
+      return typeof value === "string" ? text(value, how) : pad(signed(formatValue(value), how), how);
     return pad(formatValue(value, how.flags.includes("+") ? "+v" : "v"), how);
   }
   if (typeof value === "string") return text(value, how);
@@ -176,7 +187,8 @@ function number(value: number, how: Directive): string {
   if (how.verb === "f" || how.verb === "F") return pad(signed(value.toFixed(digits), how), how);
   if (how.verb === "e") return pad(signed(goExponent(value.toExponential(digits)), how), how);
   if (how.verb === "E") return pad(signed(goExponent(value.toExponential(digits)).toUpperCase(), how), how);
-  if (how.verb === "g" || how.verb === "G") return pad(signed(how.precision === undefined ? formatNumber(value) : general(value, digits), how), how);
+  if (how.verb === "g" || how.verb === "G")
+    return pad(signed(how.precision === undefined ? formatNumber(value) : general(value, digits), how), how);
   return bad(value, how);
 }
 
@@ -205,7 +217,11 @@ function goSyntax(value: unknown): string {
   if (typeof value === "string") return quote(value);
   if (value instanceof GoNil) return `(${value.typeName})(nil)`;
   if (Array.isArray(value)) return `${typeName(value)}{${value.map(goSyntax).join(", ")}}`;
-  if (value instanceof GoStruct) return `${value.typeName}{${value.names.map((name) => `${name}:${goSyntax(value.field(name))}`).join(", ")}}`;
-  if (isMap(value)) return `${typeName(value)}{${sortedKeys(value).map((key) => `${quote(key)}:${goSyntax(value[key])}`).join(", ")}}`;
+  if (value instanceof GoStruct)
+    return `${value.typeName}{${value.names.map((name) => `${name}:${goSyntax(value.field(name))}`).join(", ")}}`;
+  if (isMap(value))
+    return `${typeName(value)}{${sortedKeys(value)
+      .map((key) => `${quote(key)}:${goSyntax(value[key])}`)
+      .join(", ")}}`;
   return formatValue(value);
 }

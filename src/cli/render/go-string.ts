@@ -43,7 +43,18 @@ export function unquote(quoted: string): string | undefined {
   return unescape(quoted.slice(1, -1), '"');
 }
 
-const simple: Readonly<Record<string, string>> = { a: "\x07", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v", "\\": "\\", "'": "'", '"': '"' };
+const simple: Readonly<Record<string, string>> = {
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+  "\\": "\\",
+  "'": "'",
+  '"': '"',
+};
 
 /** The escapes of a Go literal; undefined if one is wrong. */
 export function unescape(body: string, delimiter: '"' | "'"): string | undefined {

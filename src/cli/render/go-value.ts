@@ -90,7 +90,8 @@ export function typeName(value: unknown): string {
   if (value === null || value === undefined) return "<nil>";
   if (value instanceof GoStruct || value instanceof GoNil) return value.typeName;
   if (value instanceof GoText) return "time.Time";
-  if (Array.isArray(value)) return value.length > 0 && value.every((item) => typeof item === "string") ? "[]string" : "[]interface {}";
+  if (Array.isArray(value))
+    return value.length > 0 && value.every((item) => typeof item === "string") ? "[]string" : "[]interface {}";
   if (typeof value === "string") return "string";
   if (typeof value === "boolean") return "bool";
   if (typeof value === "number") return Number.isInteger(value) ? "int" : "float64";
@@ -119,7 +120,9 @@ export function goLength(value: unknown): number | undefined {
 
 /** encoding/json without HTML escaping: what docker's `json` function prints. */
 export function goJson(value: unknown): string {
-  const text = JSON.stringify(value === undefined ? null : value, (_key, item: unknown) => (typeof item === "bigint" ? JSON.rawJSON(String(item)) : item));
+  const text = JSON.stringify(value === undefined ? null : value, (_key, item: unknown) =>
+    typeof item === "bigint" ? JSON.rawJSON(String(item)) : item,
+  );
   // Go writes these two so that the text is also valid JavaScript of old.
   const plain = (text ?? "null").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
   if (!(value instanceof GoStruct && value.escapesHtml)) return plain;

@@ -11,7 +11,12 @@ export type Typed = (value: unknown) => unknown;
  * Prints what `inspect` commands print: a JSON array with 4 spaces, `json` on one line, or a template per object.
  * As in docker a template sees the typed object first and the raw JSON after, so `.ID` and `.Id` both work.
  */
-export function renderInspect(values: readonly unknown[], format: string | undefined, stdout: Writer, typed?: Typed): void {
+export function renderInspect(
+  values: readonly unknown[],
+  format: string | undefined,
+  stdout: Writer,
+  typed?: Typed,
+): void {
   const printer = inspectPrinter(format, stdout);
   const errors: string[] = [];
   for (const value of values) {

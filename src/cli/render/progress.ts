@@ -5,7 +5,12 @@ export interface ProgressMessage {
   readonly id?: string;
   readonly status?: string;
   readonly stream?: string;
-  readonly progressDetail?: { readonly current?: number; readonly total?: number; readonly units?: string; readonly hidecounts?: boolean };
+  readonly progressDetail?: {
+    readonly current?: number;
+    readonly total?: number;
+    readonly units?: string;
+    readonly hidecounts?: boolean;
+  };
   readonly aux?: unknown;
   readonly error?: string;
   readonly errorDetail?: { readonly code?: number; readonly message?: string };
@@ -39,7 +44,11 @@ export interface ProgressOptions {
  * Shows a stream of Docker's progress messages: a line per id with a bar on a terminal, plain lines without bars
  * elsewhere. Throws ProgressError for an `errorDetail`.
  */
-export async function renderProgress(stream: Readable, output: ProgressOutput, options: ProgressOptions = {}): Promise<void> {
+export async function renderProgress(
+  stream: Readable,
+  output: ProgressOutput,
+  options: ProgressOptions = {},
+): Promise<void> {
   const display = new Display(output, options);
   for await (const message of readMessages(stream)) {
     if (message.aux !== undefined) {
@@ -133,7 +142,10 @@ class Display {
   }
 
   /** `[=====>     ]  1.2MB/3.4MB  12.5MB/s 3s`; docker's bar, with the speed beside it. */
-  private bar(message: ProgressMessage, { current = 0, total = 0, units = "", hidecounts }: NonNullable<ProgressMessage["progressDetail"]>): string {
+  private bar(
+    message: ProgressMessage,
+    { current = 0, total = 0, units = "", hidecounts }: NonNullable<ProgressMessage["progressDetail"]>,
+  ): string {
     if (current <= 0 && total <= 0) return "";
     const size = (value: number): string => (units === "" ? humanSize(value) : `${value}`);
     if (total <= 0) return units === "" ? size(current).padStart(8) : `${current} ${units}`;

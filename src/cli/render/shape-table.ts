@@ -26,7 +26,8 @@ export const shapeTable = {
   DeviceMapping: "PathOnHost PathInContainer CgroupPermissions",
   DeviceRequest: "Driver Count# DeviceIDs[] Capabilities[][] Options{}",
   Ulimit: "Name Hard# Soft#",
-  Mount: "Type Source Target ReadOnly? Consistency BindOptions^ VolumeOptions^ ImageOptions^ TmpfsOptions^ ClusterOptions^",
+  Mount:
+    "Type Source Target ReadOnly? Consistency BindOptions^ VolumeOptions^ ImageOptions^ TmpfsOptions^ ClusterOptions^",
   NetworkSettings:
     "Bridge SandboxID SandboxKey Ports{}[]:PortBinding HairpinMode? LinkLocalIPv6Address LinkLocalIPv6PrefixLen# SecondaryIPAddresses[]~ SecondaryIPv6Addresses[]~ EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen# IPAddress IPPrefixLen# IPv6Gateway MacAddress Networks{}*EndpointSettings",
   EndpointSettings:
@@ -34,7 +35,8 @@ export const shapeTable = {
   EndpointIpam: "IPv4Address IPv6Address LinkLocalIPs[]",
   Image:
     "ID=Id RepoTags[] RepoDigests[] Parent Comment Created Container ContainerConfig*Config DockerVersion Author Config*ImageConfig Architecture Variant Os OsVersion Size# VirtualSize# GraphDriver:DriverData RootFS:RootFs Metadata:ImageMetadata Descriptor^ Manifests[]~",
-  ImageConfig: "User ExposedPorts{}:Empty Env[] Entrypoint[] Cmd[] Volumes{}:Empty WorkingDir Labels{} StopSignal ArgsEscaped? Healthcheck*HealthConfig OnBuild[] Shell[]",
+  ImageConfig:
+    "User ExposedPorts{}:Empty Env[] Entrypoint[] Cmd[] Volumes{}:Empty WorkingDir Labels{} StopSignal ArgsEscaped? Healthcheck*HealthConfig OnBuild[] Shell[]",
   RootFs: "Type Layers[]",
   ImageMetadata: "LastTagTime@",
   Network:

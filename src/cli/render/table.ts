@@ -39,7 +39,13 @@ export function renderList<Row>(rows: readonly Row[], options: ListOptions<Row>)
 export function formatList<Row>(rows: readonly Row[], options: ListOptions<Row>): string {
   const chosen = choose(options);
   const isTable = chosen.startsWith("table");
-  const source = chosen === "json" ? "{{json .}}" : (isTable ? chosen.slice("table".length) : chosen).replace(/^ +| +$/g, "").replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+  const source =
+    chosen === "json"
+      ? "{{json .}}"
+      : (isTable ? chosen.slice("table".length) : chosen)
+          .replace(/^ +| +$/g, "")
+          .replaceAll("\\t", "\t")
+          .replaceAll("\\n", "\n");
   const template = dockerTemplate(source);
   const names = Object.keys(options.columns).sort();
   const body = rows.map((row) => `${dockerRun(template, rowValue(row, names, options))}\n`).join("");
@@ -71,9 +77,14 @@ export function dockerRun(template: Template, value: unknown): string {
   }
 }
 
-const prefixed = (error: unknown): unknown => (error instanceof TemplateError ? new TemplateError(`template parsing error: ${error.message}`) : error);
+const prefixed = (error: unknown): unknown =>
+  error instanceof TemplateError ? new TemplateError(`template parsing error: ${error.message}`) : error;
 
-function rowValue<Row>(row: Row, names: readonly string[], { columns, typeName = "*formatter.Context", label }: ListOptions<Row>): GoStruct {
+function rowValue<Row>(
+  row: Row,
+  names: readonly string[],
+  { columns, typeName = "*formatter.Context", label }: ListOptions<Row>,
+): GoStruct {
   const field = (name: string): unknown => {
     if (name === "Label" && label !== undefined) return (key: string) => label(row, key);
     return Object.hasOwn(columns, name) ? columns[name]?.value(row) : undefined;
@@ -86,7 +97,9 @@ const labelHeader = (name: string): string => (name.split(".").at(-1) ?? "").rep
 
 function headerLine<Row>(template: Template, { columns }: ListOptions<Row>): string {
   const headers = Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, column.header]));
-  const value = new GoStruct("formatter.SubHeaderContext", Object.keys(headers), (name) => (name === "Label" ? labelHeader : Object.hasOwn(headers, name) ? headers[name] : ""));
+  const value = new GoStruct("formatter.SubHeaderContext", Object.keys(headers), (name) =>
+    name === "Label" ? labelHeader : Object.hasOwn(headers, name) ? headers[name] : "",
+  );
   try {
     return template(value, { functions: headerFunctions });
   } catch (error) {

@@ -52,7 +52,9 @@ function write(block: Block, part: { from: number; to: number; widths: readonly 
   for (const cells of block.lines.slice(part.from, part.to)) {
     const padded = cells.map((cell, index) => {
       const width = part.widths[index];
-      return width === undefined || index === cells.length - 1 ? cell : cell + " ".repeat(Math.max(0, width - runes(cell)));
+      return width === undefined || index === cells.length - 1
+        ? cell
+        : cell + " ".repeat(Math.max(0, width - runes(cell)));
     });
     block.out.push(padded.join(""));
   }

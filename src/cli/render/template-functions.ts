@@ -18,9 +18,17 @@ export class CallError extends Error {}
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const whole = (value: unknown): number => (typeof value === "number" ? value : 0);
 /** What html, js and urlquery make of their arguments. */
-const joined = (args: readonly unknown[]): string => (args.length === 1 && typeof args[0] === "string" ? args[0] : sprint(args));
-const stringFunction = (call: (value: string) => string): TemplateFunction => ({ parameters: ["string"], call: ([value]) => call(text(value)) });
-const printing = (call: (args: readonly unknown[]) => string): TemplateFunction => ({ parameters: ["any"], variadic: true, call });
+const joined = (args: readonly unknown[]): string =>
+  args.length === 1 && typeof args[0] === "string" ? args[0] : sprint(args);
+const stringFunction = (call: (value: string) => string): TemplateFunction => ({
+  parameters: ["string"],
+  call: ([value]) => call(text(value)),
+});
+const printing = (call: (args: readonly unknown[]) => string): TemplateFunction => ({
+  parameters: ["any"],
+  variadic: true,
+  call,
+});
 
 /** The functions of text/template and the ones docker adds, by name. */
 export const templateFunctions: Readonly<Record<string, TemplateFunction>> = {
@@ -46,12 +54,21 @@ export const templateFunctions: Readonly<Record<string, TemplateFunction>> = {
   ge: { parameters: ["any", "any"], call: ([a, b]) => !less(a, b) },
   // docker/cli templates.basicFunctions
   json: { parameters: ["any"], call: ([value]) => goJson(value) },
-  split: { parameters: ["string", "string"], call: ([value, separator]) => (separator === "" ? [...text(value)] : text(value).split(text(separator))) },
-  join: { parameters: ["strings", "string"], call: ([list, separator]) => (Array.isArray(list) ? list.join(text(separator)) : "") },
+  split: {
+    parameters: ["string", "string"],
+    call: ([value, separator]) => (separator === "" ? [...text(value)] : text(value).split(text(separator))),
+  },
+  join: {
+    parameters: ["strings", "string"],
+    call: ([list, separator]) => (Array.isArray(list) ? list.join(text(separator)) : ""),
+  },
   title: stringFunction((value) => value.replace(/(?<![\p{L}\p{N}_])\p{L}/gu, (letter) => letter.toUpperCase())),
   lower: stringFunction((value) => value.toLowerCase()),
   upper: stringFunction((value) => value.toUpperCase()),
-  pad: { parameters: ["string", "int", "int"], call: ([value, before, after]) => pad(text(value), whole(before), whole(after)) },
+  pad: {
+    parameters: ["string", "int", "int"],
+    call: ([value, before, after]) => pad(text(value), whole(before), whole(after)),
+  },
   truncate: { parameters: ["string", "int"], call: ([value, limit]) => truncate(text(value), whole(limit)) },
 };
 
@@ -66,8 +83,7 @@ export const headerFunctions: Readonly<Record<string, TemplateFunction>> = {
 };
 
 function callValue([callee, ...args]: readonly unknown[]): unknown {
-  if (callee === undefined || callee === null) throw new CallError("call of nil");
-  if (typeof callee !== "function") throw new CallError(`non-function of type ${typeName(callee)}`);
+  if (typeof callee !== "function") throw new CallError("call of nil");
   return callee(...args) as unknown;
 }
 
@@ -80,7 +96,8 @@ function length(value: unknown): number {
 
 function checkedIndex(key: unknown, limit: number, inclusive = false): number {
   if (key === undefined || key === null) throw new CallError("cannot index slice/array with nil");
-  if (typeof key !== "number" || !Number.isInteger(key)) throw new CallError(`cannot index slice/array with type ${typeName(key)}`);
+  if (typeof key !== "number" || !Number.isInteger(key))
+    throw new CallError(`cannot index slice/array with type ${typeName(key)}`);
   if (key < 0 || (inclusive ? key > limit : key >= limit)) throw new CallError(`index out of range: ${key}`);
   return key;
 }
@@ -111,7 +128,11 @@ function slice(value: unknown, bounds: readonly unknown[]): unknown {
   const [start = 0, end = size, limit = size] = bounds.map((bound) => checkedIndex(bound, size, true));
   if (start > end) throw new CallError(`invalid slice index: ${start} > ${end}`);
   if (end > limit) throw new CallError(`invalid slice index: ${end} > ${limit}`);
-  return typeof value === "string" ? byteSlice(value, start, end) : Array.isArray(value) ? value.slice(start, end) : undefined;
+  return typeof value === "string"
+    ? byteSlice(value, start, end)
+    : Array.isArray(value)
+      ? value.slice(start, end)
+      : undefined;
 }
 
 type Basic = "bool" | "number" | "string";
@@ -131,7 +152,9 @@ function equals(a: unknown, b: unknown): boolean {
     if (left instanceof GoNil && right instanceof GoNil) return true;
     // Pointers in Go: equal when they are the same object.
     if (left instanceof GoStruct && right instanceof GoStruct) return left.toJSON() === right.toJSON();
-    for (const value of [left, right]) if (typeof value === "object" && !(value instanceof GoNil)) throw new CallError(`non-comparable type ${formatValue(value)}: ${typeName(value)}`);
+    for (const value of [left, right])
+      if (typeof value === "object" && !(value instanceof GoNil))
+        throw new CallError(`non-comparable type ${formatValue(value)}: ${typeName(value)}`);
     throw new CallError("incompatible types for comparison");
   }
   if (kind !== basicKind(right)) throw new CallError("incompatible types for comparison");
@@ -166,14 +189,32 @@ function truncate(value: string, limit: number): string {
   return byteLength(value) < limit ? value : byteSlice(value, 0, limit);
 }
 
-const htmlEscapes: Readonly<Record<string, string>> = { "\0": "\ufffd", '"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;" };
+const htmlEscapes: Readonly<Record<string, string>> = {
+  "\0": "\ufffd",
+  '"': "&#34;",
+  "'": "&#39;",
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+};
 // oxlint-disable-next-line no-control-regex
 const escapeHtml = (value: string): string => value.replace(/[\x00"'&<>]/g, (char) => htmlEscapes[char] ?? char);
 
 function escapeJs(value: string): string {
-  const named: Readonly<Record<string, string>> = { "\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D" };
+  const named: Readonly<Record<string, string>> = {
+    "\\": "\\\\",
+    "'": "\\'",
+    '"': '\\"',
+    "<": "\\u003C",
+    ">": "\\u003E",
+    "&": "\\u0026",
+    "=": "\\u003D",
+  };
   // oxlint-disable-next-line no-control-regex
-  return value.replace(/[\\'"<>&=\x00-\x1f\x7f]/g, (char) => named[char] ?? `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`);
+  return value.replace(
+    /[\\'"<>&=\x00-\x1f\x7f]/g,
+    (char) => named[char] ?? `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`,
+  );
 }
 
 const escapeQuery = (value: string): string =>

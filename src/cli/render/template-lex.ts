@@ -1,8 +1,29 @@
 import { quote } from "./go-string.ts";
 
 export type TokenKind =
-  | "text" | "left" | "right" | "comment" | "space" | "char" | "string" | "charConstant" | "number" | "bool" | "nil" | "dot"
-  | "field" | "variable" | "identifier" | "keyword" | "assign" | "declare" | "pipe" | "(" | ")" | "eof" | "error";
+  | "text"
+  | "left"
+  | "right"
+  | "comment"
+  | "space"
+  | "char"
+  | "string"
+  | "charConstant"
+  | "number"
+  | "bool"
+  | "nil"
+  | "dot"
+  | "field"
+  | "variable"
+  | "identifier"
+  | "keyword"
+  | "assign"
+  | "declare"
+  | "pipe"
+  | "("
+  | ")"
+  | "eof"
+  | "error";
 
 export interface Token {
   readonly kind: TokenKind;
@@ -169,7 +190,8 @@ class Lexer {
     const body = wordPattern.exec(this.source)?.[0] ?? "";
     const end = this.at + prefix + body.length;
     const text = this.source.slice(this.at, end);
-    if (!this.terminated(end)) return this.fail(`bad character ${characterName(String.fromCodePoint(this.source.codePointAt(end) ?? 0))}`);
+    if (!this.terminated(end))
+      return this.fail(`bad character ${characterName(String.fromCodePoint(this.source.codePointAt(end) ?? 0))}`);
     if (text === ".") return this.emit("dot", text);
     if (kind !== "identifier") return this.emit(kind, text);
     if (keywords.has(text)) return this.emit("keyword", text);
@@ -183,7 +205,10 @@ class Lexer {
   }
 
   private number(): boolean {
-    const match = /^[+-]?(?:0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?|0[oO][0-7_]*|0[bB][01_]*|[0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]*)?)i?/.exec(this.rest());
+    const match =
+      /^[+-]?(?:0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?|0[oO][0-7_]*|0[bB][01_]*|[0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]*)?)i?/.exec(
+        this.rest(),
+      );
     const text = match?.[0] ?? "";
     const next = this.source[this.at + text.length] ?? "";
     if (/[\p{L}\p{Nd}_]/u.test(next)) return this.fail(`bad number syntax: ${quote(text + next)}`);

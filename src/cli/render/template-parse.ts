@@ -63,7 +63,18 @@ export function parseTemplate(source: string, options: ParseOptions): ParsedTemp
 
 type Ending = { readonly kind: "end" } | { readonly kind: "else" };
 const endings: Readonly<Record<string, Ending>> = { end: { kind: "end" }, else: { kind: "else" } };
-const operandKinds = new Set<TokenKind>(["bool", "charConstant", "dot", "field", "identifier", "number", "nil", "string", "variable", "("]);
+const operandKinds = new Set<TokenKind>([
+  "bool",
+  "charConstant",
+  "dot",
+  "field",
+  "identifier",
+  "number",
+  "nil",
+  "string",
+  "variable",
+  "(",
+]);
 /** Nesting that a person writes is under ten; this keeps a hostile one from exhausting the stack. */
 const maxDepth = 200;
 
@@ -125,7 +136,10 @@ class Parser {
     return after?.kind === "space" ? this.tokens[this.next + 2] : after;
   }
 
-  private fail(message: string, line = this.tokens[Math.min(Math.max(this.next - 1, 0), this.tokens.length - 1)]?.line ?? 1): never {
+  private fail(
+    message: string,
+    line = this.tokens[Math.min(Math.max(this.next - 1, 0), this.tokens.length - 1)]?.line ?? 1,
+  ): never {
     throw new TemplateError(`template: ${this.options.name}:${line}: ${message}`);
   }
 
@@ -188,7 +202,8 @@ class Parser {
     const token = this.peekNonSpace();
     if (token.kind === "keyword") {
       this.take();
-      if (token.text === "if" || token.text === "with" || token.text === "range") return this.branch(token.text, token.at);
+      if (token.text === "if" || token.text === "with" || token.text === "range")
+        return this.branch(token.text, token.at);
       if (token.text === "end") {
         this.expect("right", "end");
         return endings["end"] ?? this.fail("unexpected end");
@@ -284,7 +299,8 @@ class Parser {
     if (commands.length === 0) this.fail(`missing value for ${context}`);
     for (const [index, { words }] of commands.entries()) {
       const first = words[0].kind;
-      if (index > 0 && (first === "constant" || first === "dot" || first === "nil")) this.fail(`non executable command in pipeline stage ${index + 1}`);
+      if (index > 0 && (first === "constant" || first === "dot" || first === "nil"))
+        this.fail(`non executable command in pipeline stage ${index + 1}`);
     }
     this.depth -= 1;
     return { kind: "pipe", at, declared, assigns, commands };
@@ -313,7 +329,8 @@ class Parser {
       this.variables.push(name);
       if (context !== "range" || declared.length >= 2) this.fail(`too many declarations in ${context}`);
       const following = this.peekNonSpace().kind;
-      if (following !== "variable" && following !== "right" && following !== ")") this.fail("range can only initialize variables");
+      if (following !== "variable" && following !== "right" && following !== ")")
+        this.fail("range can only initialize variables");
     }
   }
 
@@ -346,7 +363,8 @@ class Parser {
     while (this.peek().kind === "field") names.push(this.take().text.slice(1));
     if (term.kind === "field") return { kind: "field", at, names: [...term.names, ...names] };
     if (term.kind === "variable") return { kind: "variable", at, name: term.name, names: [...term.names, ...names] };
-    if (term.kind === "constant" || term.kind === "nil" || term.kind === "dot") this.fail(`unexpected . after term ${quote(operandText(term))}`);
+    if (term.kind === "constant" || term.kind === "nil" || term.kind === "dot")
+      this.fail(`unexpected . after term ${quote(operandText(term))}`);
     return { kind: "chain", at, of: term, names };
   }
 
@@ -387,10 +405,14 @@ class Parser {
       if (value === undefined || [...value].length !== 1) this.fail(`malformed character constant: ${text}`);
       return value.codePointAt(0) ?? 0;
     }
-    const body = text.replaceAll("_", "").replace(/^[+-]/, "").replace(/^0(?=[0-9]+$)/, "0o");
+    const body = text
+      .replaceAll("_", "")
+      .replace(/^[+-]/, "")
+      .replace(/^0(?=[0-9]+$)/, "0o");
     const value = body === "" || body === "." ? Number.NaN : Number(body);
     if (Number.isNaN(value)) this.fail(`bad number syntax: ${quote(text)}`);
-    if (/^(?:\d+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+)$/.test(body) && BigInt(body) >= 1n << 64n) this.fail(`integer overflow: ${quote(text)}`);
+    if (/^(?:\d+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+)$/.test(body) && BigInt(body) >= 1n << 64n)
+      this.fail(`integer overflow: ${quote(text)}`);
     return text.startsWith("-") ? -value : value;
   }
 }
@@ -425,7 +447,9 @@ export function operandText(node: Operand | CommandNode | Extract<Node, { kind: 
       return node.words.map((word) => (word.kind === "pipe" ? `(${operandText(word)})` : operandText(word))).join(" ");
     case "pipe": {
       const commands = node.commands.map(operandText).join(" | ");
-      return node.declared.length === 0 ? commands : `${node.declared.join(", ")} ${node.assigns ? "=" : ":="} ${commands}`;
+      return node.declared.length === 0
+        ? commands
+        : `${node.declared.join(", ")} ${node.assigns ? "=" : ":="} ${commands}`;
     }
   }
 }

@@ -2,7 +2,16 @@ import { formatValue } from "./go-print.ts";
 import { quote } from "./go-string.ts";
 import { GoNil, GoStruct, isMap, isTrue, mapEntry, sortedKeys, typeName } from "./go-value.ts";
 import { CallError, type TemplateFunction } from "./template-functions.ts";
-import { type BranchNode, type CommandNode, type Node, type Operand, operandText, type ParsedTemplate, type PipeNode, TemplateError } from "./template-parse.ts";
+import {
+  type BranchNode,
+  type CommandNode,
+  type Node,
+  type Operand,
+  operandText,
+  type ParsedTemplate,
+  type PipeNode,
+  TemplateError,
+} from "./template-parse.ts";
 
 export interface RunOptions {
   /** What a missing map entry is: `<no value>`, or an error (docker inspect's second attempt). */
@@ -53,7 +62,9 @@ class Run {
     const before = this.template.source.slice(0, node.at);
     const newline = before.lastIndexOf("\n");
     const column = Buffer.byteLength(newline < 0 ? before : before.slice(newline + 1));
-    throw new TemplateError(`template: ${this.template.name}:${before.split("\n").length}:${column}: executing ${quote(this.name)} at <${operandText(node)}>: ${message}`);
+    throw new TemplateError(
+      `template: ${this.template.name}:${before.split("\n").length}:${column}: executing ${quote(this.name)} at <${operandText(node)}>: ${message}`,
+    );
   }
 
   private walk(nodes: readonly Node[], dot: unknown): Jump {
@@ -113,7 +124,13 @@ class Run {
       ran = true;
       const { declared, assigns } = node.pipe;
       const [first, second] = declared;
-      const pairs: [string | undefined, unknown][] = second === undefined ? [[first, typeof value === "number" ? key : item]] : [[first, key], [second, item]];
+      const pairs: [string | undefined, unknown][] =
+        second === undefined
+          ? [[first, typeof value === "number" ? key : item]]
+          : [
+              [first, key],
+              [second, item],
+            ];
       for (const [name, given] of pairs) {
         if (name === undefined) continue;
         if (assigns) this.assign(name, given);
@@ -232,7 +249,11 @@ class Run {
     return value;
   }
 
-  private field(receiver: unknown, name: string, how: { node: Operand; insideMap: boolean; call: Call | undefined }): unknown {
+  private field(
+    receiver: unknown,
+    name: string,
+    how: { node: Operand; insideMap: boolean; call: Call | undefined },
+  ): unknown {
     const { node, insideMap, call } = how;
     const hasArguments = call !== undefined && (call.args.length > 0 || call.last !== none);
     if (receiver === undefined) {
@@ -241,18 +262,21 @@ class Run {
     }
     const type = insideMap ? "interface {}" : typeName(receiver);
     if (receiver instanceof GoNil && receiver.kind === "map") return undefined;
-    if (receiver === null || (receiver instanceof GoNil && receiver.kind === "pointer")) this.fail(`nil pointer evaluating ${receiver === null ? "interface {}" : type}.${name}`, node);
+    if (receiver === null || (receiver instanceof GoNil && receiver.kind === "pointer"))
+      this.fail(`nil pointer evaluating ${receiver === null ? "interface {}" : type}.${name}`, node);
     if (receiver instanceof GoStruct) {
       const value = receiver.field(name);
       if (isMethod(value)) return this.method(name, value, node, call);
-      if (value === undefined && !receiver.names.includes(name)) this.fail(`can't evaluate field ${name} in type ${type}`, node);
+      if (value === undefined && !receiver.names.includes(name))
+        this.fail(`can't evaluate field ${name} in type ${type}`, node);
       if (hasArguments) this.fail(`${name} has arguments but cannot be invoked as function`, node);
       return value;
     }
     if (isMap(receiver)) {
       if (hasArguments) this.fail(`${name} is not a method but has arguments`, node);
       const value = mapEntry(receiver, name);
-      if (value === undefined && this.options.missingKey === "error") this.fail(`map has no entry for key ${quote(name)}`, node);
+      if (value === undefined && this.options.missingKey === "error")
+        this.fail(`map has no entry for key ${quote(name)}`, node);
       return value;
     }
     this.fail(`can't evaluate field ${name} in type ${type}`, node);
@@ -262,7 +286,8 @@ class Run {
   private method(name: string, value: Method, node: Operand, call: Call | undefined): unknown {
     const args = (call?.args ?? []).map((word) => this.argument(word, "string", call?.dot));
     if (call !== undefined && call.last !== none) args.push(this.check(call.last, "string"));
-    if (args.length !== value.length) this.fail(`wrong number of args for ${name}: want ${value.length} got ${args.length}`, node);
+    if (args.length !== value.length)
+      this.fail(`wrong number of args for ${name}: want ${value.length} got ${args.length}`, node);
     return value(...args.map(String));
   }
 
@@ -275,12 +300,20 @@ class Run {
     const given = args.length + (last === none ? 0 : 1);
     const fixed = declared.variadic === true ? declared.parameters.length - 1 : declared.parameters.length;
     if (declared.variadic === true ? given < fixed : given !== fixed) {
-      this.fail(`wrong number of args for ${name}: want ${declared.variadic === true ? "at least " : ""}${fixed} got ${given}`);
+      this.fail(
+        `wrong number of args for ${name}: want ${declared.variadic === true ? "at least " : ""}${fixed} got ${given}`,
+      );
     }
     if (name === "and" || name === "or") return this.shortCircuit(name, args, last, dot);
-    const typeAt = (index: number): TemplateFunction["parameters"][number] => declared.parameters[Math.min(index, declared.parameters.length - 1)] ?? "any";
+    const typeAt = (index: number): TemplateFunction["parameters"][number] =>
+      declared.parameters[Math.min(index, declared.parameters.length - 1)] ?? "any";
     const values = args.map((word, index) => this.argument(word, typeAt(index), dot));
     if (last !== none) values.push(this.check(last, typeAt(values.length)));
+    const [callee] = values;
+    if (name === "call" && callee !== undefined && callee !== null && typeof callee !== "function") {
+      const [word = whole] = args;
+      this.fail(`error calling call: non-function ${operandText(word)} of type ${typeName(callee)}`, whole);
+    }
     try {
       return declared.call(values);
     } catch (error) {
@@ -303,7 +336,11 @@ class Run {
     this.where = word;
     if (type !== "any" && word.kind === "nil") this.fail(`cannot assign nil to ${goType(type)}`);
     if (type !== "any" && word.kind === "constant" && typeof word.value !== (type === "int" ? "number" : "string")) {
-      this.fail(type === "strings" ? `can't handle ${word.text} for arg of type []string` : `expected ${type === "int" ? "integer" : type}; found ${word.text}`);
+      this.fail(
+        type === "strings"
+          ? `can't handle ${word.text} for arg of type []string`
+          : `expected ${type === "int" ? "integer" : type}; found ${word.text}`,
+      );
     }
     return this.check(this.operand(word, dot), type);
   }
@@ -315,7 +352,12 @@ class Run {
       this.fail(`invalid value; expected ${goType(type)}`);
     }
     if (type === "strings" && value instanceof GoNil && value.kind === "slice") return [];
-    const fits = type === "string" ? typeof value === "string" : type === "int" ? Number.isInteger(value) : Array.isArray(value) && value.every((item) => typeof item === "string");
+    const fits =
+      type === "string"
+        ? typeof value === "string"
+        : type === "int"
+          ? Number.isInteger(value)
+          : Array.isArray(value) && value.every((item) => typeof item === "string");
     // docker reads the JSON of its second attempt with numbers as text.
     const found = typeof value === "number" && this.options.missingKey === "error" ? "json.Number" : typeName(value);
     if (!fits) this.fail(`wrong type for value; expected ${goType(type)}; got ${found}`);
@@ -323,7 +365,8 @@ class Run {
   }
 }
 
-const goType = (type: TemplateFunction["parameters"][number]): string => (type === "strings" ? "[]string" : type === "any" ? "interface {}" : type);
+const goType = (type: TemplateFunction["parameters"][number]): string =>
+  type === "strings" ? "[]string" : type === "any" ? "interface {}" : type;
 
 interface Call {
   readonly args: readonly Operand[];

@@ -16,5 +16,6 @@ export type Template = (value: unknown, options?: TemplateOptions) => string;
 /** Compiles a Go text/template with docker's functions; the name stands in errors. Throws TemplateError where Go would not parse it. */
 export function compileTemplate(source: string, name = ""): Template {
   const parsed = parseTemplate(source, { name, known: (word) => Object.hasOwn(templateFunctions, word) });
-  return (value, { missingKey = "default", functions = templateFunctions } = {}) => runTemplate(parsed, value, { missingKey, functions });
+  return (value, { missingKey = "default", functions = templateFunctions } = {}) =>
+    runTemplate(parsed, value, { missingKey, functions });
 }

@@ -89,7 +89,10 @@ export function goLocalTime(ms: number): string {
   const two = (value: number): string => String(value).padStart(2, "0");
   const offset = -date.getTimezoneOffset();
   const numeric = `${offset < 0 ? "-" : "+"}${two(Math.trunc(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
-  const name = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(date).find(({ type }) => type === "timeZoneName")?.value ?? "";
+  const name =
+    new Intl.DateTimeFormat("en-US", { timeZoneName: "short" })
+      .formatToParts(date)
+      .find(({ type }) => type === "timeZoneName")?.value ?? "";
   // Intl knows few abbreviations and says GMT+1 for the others; Go then prints the number again.
   const zone = offset === 0 ? "UTC" : /^[A-Z]{3,4}$/.test(name) ? name : numeric;
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;

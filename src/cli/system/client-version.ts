@@ -21,7 +21,11 @@ export interface ClientVersion {
 const goArchitectures: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386" };
 
 /** `serverApiVersion` is the highest one of the daemon, when it answered. */
-export function clientVersion(context: string, env: Readonly<Record<string, string | undefined>>, serverApiVersion?: string): ClientVersion {
+export function clientVersion(
+  context: string,
+  env: Readonly<Record<string, string | undefined>>,
+  serverApiVersion?: string,
+): ClientVersion {
   const wished = env["DOCKER_API_VERSION"] || clientApiVersion;
   return {
     Version: buildInfo.version,

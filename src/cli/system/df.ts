@@ -55,15 +55,32 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 /** The four lines of `system df`; what they count is docker's (formatter/disk_usage.go). */
 export function summaries({ LayersSize, Images, Containers, Volumes, BuildCache }: DiskUsage): Summary[] {
   const usedImages = Images.filter(({ Containers: count }) => count !== 0);
-  const usedBytes = sum(usedImages.map(({ Size, SharedSize }) => (Size === -1 || SharedSize === -1 ? 0 : Size - SharedSize)));
-  const isActive = ({ State }: { State?: string | null | undefined }): boolean => /running|paused|restarting/.test(State ?? "");
+  const usedBytes = sum(
+    usedImages.map(({ Size, SharedSize }) => (Size === -1 || SharedSize === -1 ? 0 : Size - SharedSize)),
+  );
+  const isActive = ({ State }: { State?: string | null | undefined }): boolean =>
+    /running|paused|restarting/.test(State ?? "");
   const sizeOf = (containers: DiskUsage["Containers"]): number => sum(containers.map(({ SizeRw }) => SizeRw ?? 0));
   const known = Volumes.flatMap(({ UsageData }) => (UsageData && UsageData.Size !== -1 ? [UsageData] : []));
   const cacheBytes = sum(BuildCache.map(({ Shared, Size }) => (Shared ? 0 : Size)));
   const cacheInUse = BuildCache.filter(({ InUse }) => InUse);
   return [
-    { type: "Images", total: Images.length, active: Images.filter(({ Containers: count }) => count > 0).length, sizeBytes: LayersSize, reclaimableBytes: LayersSize - usedBytes, percent: true },
-    { type: "Containers", total: Containers.length, active: Containers.filter(isActive).length, sizeBytes: sizeOf(Containers), reclaimableBytes: sizeOf(Containers.filter((container) => !isActive(container))), percent: true },
+    {
+      type: "Images",
+      total: Images.length,
+      active: Images.filter(({ Containers: count }) => count > 0).length,
+      sizeBytes: LayersSize,
+      reclaimableBytes: LayersSize - usedBytes,
+      percent: true,
+    },
+    {
+      type: "Containers",
+      total: Containers.length,
+      active: Containers.filter(isActive).length,
+      sizeBytes: sizeOf(Containers),
+      reclaimableBytes: sizeOf(Containers.filter((container) => !isActive(container))),
+      percent: true,
+    },
     {
       type: "Local Volumes",
       total: Volumes.length,

@@ -26,5 +26,11 @@ export interface DiskUsage {
 export async function readDiskUsage(engine: EngineClient): Promise<DiskUsage> {
   const reply: unknown = await engine.call("SystemDataUsage", {});
   const usage = reply as { readonly [Key in keyof DiskUsage]?: DiskUsage[Key] | null };
-  return { LayersSize: usage.LayersSize ?? 0, Images: usage.Images ?? [], Containers: usage.Containers ?? [], Volumes: usage.Volumes ?? [], BuildCache: usage.BuildCache ?? [] };
+  return {
+    LayersSize: usage.LayersSize ?? 0,
+    Images: usage.Images ?? [],
+    Containers: usage.Containers ?? [],
+    Volumes: usage.Volumes ?? [],
+    BuildCache: usage.BuildCache ?? [],
+  };
 }

@@ -21,7 +21,8 @@ export const events = command({
     until: { type: "string", help: "Stream events until this timestamp" },
   },
   async run({ flags, engine, stdout, signal }) {
-    const template = flags.format === undefined || flags.format === "" || flags.format === "json" ? undefined : compile(flags.format);
+    const template =
+      flags.format === undefined || flags.format === "" || flags.format === "json" ? undefined : compile(flags.format);
     const { body } = await engine.stream(
       "SystemEvents",
       {
@@ -33,7 +34,10 @@ export const events = command({
     );
     for await (const line of readLines(body)) {
       // The JSON goes out as it came, since a parsed timeNano has lost its last digits; only `<`, `>` and `&` are shown plain.
-      if (flags.format === "json") stdout.write(`${line.trim().replace(/\\\\|\\u00(3c|3e|26)/g, (escape, code: string | undefined) => (code === undefined ? escape : String.fromCharCode(Number.parseInt(code, 16))))}\n`);
+      if (flags.format === "json")
+        stdout.write(
+          `${line.trim().replace(/\\\\|\\u00(3c|3e|26)/g, (escape, code: string | undefined) => (code === undefined ? escape : String.fromCharCode(Number.parseInt(code, 16))))}\n`,
+        );
       else stdout.write(template === undefined ? eventLine(readEvent(line)) : `${expand(template, readEvent(line))}\n`);
     }
   },
@@ -70,7 +74,12 @@ function readEvent(line: string): Event {
   const actor = isMap(json["Actor"]) ? json["Actor"] : {};
   const nanos = /"timeNano":(\d+)/.exec(line)?.[1];
   const timeNano = nanos === undefined ? BigInt(Number(json["time"] ?? 0)) * 1_000_000_000n : BigInt(nanos);
-  return { json, timeNano, attributes: isMap(actor["Attributes"]) ? actor["Attributes"] : {}, id: String(actor["ID"] ?? "") };
+  return {
+    json,
+    timeNano,
+    attributes: isMap(actor["Attributes"]) ? actor["Attributes"] : {},
+    id: String(actor["ID"] ?? ""),
+  };
 }
 
 /** `2026-11-21T06:49:27.854936509Z container start <id> (image=busybox, name=x)` */
@@ -81,10 +90,21 @@ function eventLine({ json, timeNano, attributes, id }: Event): string {
 }
 
 const names = ["Status", "ID", "From", "Type", "Action", "Actor", "Scope", "Time", "TimeNano"];
-const wireNames: Readonly<Record<string, string>> = { Status: "status", ID: "id", From: "from", Scope: "scope", Time: "time" };
+const wireNames: Readonly<Record<string, string>> = {
+  Status: "status",
+  ID: "id",
+  From: "from",
+  Scope: "scope",
+  Time: "time",
+};
 
 function typed({ json, timeNano, attributes, id }: Event): GoStruct {
-  const actor = new GoStruct("events.Actor", ["ID", "Attributes"], (name) => (name === "ID" ? id : name === "Attributes" ? attributes : undefined), () => json["Actor"]);
+  const actor = new GoStruct(
+    "events.Actor",
+    ["ID", "Attributes"],
+    (name) => (name === "ID" ? id : name === "Attributes" ? attributes : undefined),
+    () => json["Actor"],
+  );
   return new GoStruct(
     "*events.Message",
     names,

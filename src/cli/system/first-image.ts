@@ -14,12 +14,23 @@ export const makeBusybox = command({
   args: "[IMAGE[:TAG]]",
   arity: { min: 0, max: 1 },
   summary: "Make a small image from this machine's busybox, where no registry can be reached",
-  flags: { busybox: { type: "string", default: "/bin/busybox", help: "The statically linked busybox to put in", complete: "file" } },
+  flags: {
+    busybox: {
+      type: "string",
+      default: "/bin/busybox",
+      help: "The statically linked busybox to put in",
+      complete: "file",
+    },
+  },
   async run({ flags, args: [image = "busybox:latest"], engine, stdout }) {
     const { name, tag = "latest" } = parseShortReference(image);
     const program = await readStatic(flags.busybox);
     const upload = await busyboxTar(program, await applets(flags.busybox));
-    const { body } = await engine.stream("ImageCreate", { fromSrc: "-", repo: `${name}:${tag}`, message: "busybox of this machine" }, { upload, query: { changes: ['CMD ["sh"]'] } });
+    const { body } = await engine.stream(
+      "ImageCreate",
+      { fromSrc: "-", repo: `${name}:${tag}`, message: "busybox of this machine" },
+      { upload, query: { changes: ['CMD ["sh"]'] } },
+    );
     await renderProgress(body, stdout);
   },
 });
@@ -32,8 +43,10 @@ async function readStatic(path: string): Promise<Buffer> {
   } catch (error) {
     throw new ExitError(1, `open ${path}: ${openFailure(error)} (Debian's package is busybox-static)`);
   }
-  if (!bytes.subarray(0, 4).equals(Buffer.from([0x7f, 0x45, 0x4c, 0x46]))) throw new ExitError(1, `${path} is not a program`);
-  if (needsInterpreter(bytes)) throw new ExitError(1, `${path} is not statically linked (Debian's package is busybox-static)`);
+  if (!bytes.subarray(0, 4).equals(Buffer.from([0x7f, 0x45, 0x4c, 0x46])))
+    throw new ExitError(1, `${path} is not a program`);
+  if (needsInterpreter(bytes))
+    throw new ExitError(1, `${path} is not statically linked (Debian's package is busybox-static)`);
   return bytes;
 }
 
@@ -51,7 +64,10 @@ function needsInterpreter(elf: Buffer): boolean {
 
 async function applets(path: string): Promise<string[]> {
   const { stdout } = await promisify(execFile)(path, ["--list"], { timeout: 10_000 });
-  return stdout.split("\n").filter((name) => /^[\w[.+-]+$/.test(name) && name !== "busybox").sort();
+  return stdout
+    .split("\n")
+    .filter((name) => /^[\w[.+-]+$/.test(name) && name !== "busybox")
+    .sort();
 }
 
 const folders: readonly (readonly [name: string, mode: number])[] = [
@@ -80,7 +96,8 @@ export async function busyboxTar(program: Buffer, names: readonly string[]): Pro
   const mtime = new Date(0);
   for (const [name, mode] of folders) tar.entry({ name: `${name}/`, type: "directory", mode, mtime });
   tar.entry({ name: "bin/busybox", mode: 0o755, mtime }, program);
-  for (const name of names) tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox", mode: 0o777, mtime });
+  for (const name of names)
+    tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox", mode: 0o777, mtime });
   for (const [name, text] of Object.entries(files)) tar.entry({ name, mode: 0o644, mtime }, text);
   // env(1) is called by this path from scripts.
   tar.entry({ name: "usr/bin/env", type: "symlink", linkname: "../../bin/busybox", mode: 0o777, mtime });

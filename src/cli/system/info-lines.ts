@@ -7,7 +7,8 @@ export function infoLines(info: SystemInfo): string[] {
 }
 
 /** ` Label: value`, or nothing for an empty value. */
-const line = (label: string, value: unknown): string[] => (value === undefined || value === null || value === "" ? [] : [` ${label}: ${String(value)}`]);
+const line = (label: string, value: unknown): string[] =>
+  value === undefined || value === null || value === "" ? [] : [` ${label}: ${String(value)}`];
 
 function counts(info: SystemInfo): string[] {
   return [
@@ -31,18 +32,22 @@ function drivers(info: SystemInfo): string[] {
     " Plugins:",
     `  Volume: ${(plugins.Volume ?? []).join(" ")}`,
     `  Network: ${(plugins.Network ?? []).join(" ")}`,
-    ...((plugins.Authorization ?? []).length > 0 ? [`  Authorization: ${(plugins.Authorization ?? []).join(" ")}`] : []),
+    ...((plugins.Authorization ?? []).length > 0
+      ? [`  Authorization: ${(plugins.Authorization ?? []).join(" ")}`]
+      : []),
     `  Log: ${(plugins.Log ?? []).join(" ")}`,
     ...section(" CDI spec directories:", info.CDISpecDirs ?? []),
     ` Swarm: ${info.Swarm?.LocalNodeState || "inactive"}`,
   ];
 }
 
-const section = (title: string, rows: readonly string[]): string[] => (rows.length === 0 ? [] : [title, ...rows.map((row) => `  ${row}`)]);
+const section = (title: string, rows: readonly string[]): string[] =>
+  rows.length === 0 ? [] : [title, ...rows.map((row) => `  ${row}`)];
 
 function runtimes(info: SystemInfo): string[] {
   const names = Object.keys(info.Runtimes ?? {}).sort();
-  const commit = (label: string, value: SystemInfo["RuncCommit"]): string[] => (value === undefined || value === null ? [] : [` ${label} version: ${value.ID ?? ""}`]);
+  const commit = (label: string, value: SystemInfo["RuncCommit"]): string[] =>
+    value === undefined || value === null ? [] : [` ${label} version: ${value.ID ?? ""}`];
   return [
     ...(names.length === 0 ? [] : [` Runtimes: ${names.join(" ")}`, ` Default Runtime: ${info.DefaultRuntime ?? ""}`]),
     ...line("Init Binary", info.InitBinary),
@@ -59,7 +64,12 @@ function security(options: readonly string[]): string[] {
   const rows = options.flatMap((option) => {
     const pairs = option.split(",").map((pair) => pair.split("=") as [string, string?]);
     const name = pairs.find(([key]) => key === "name")?.[1] ?? option;
-    return [`  ${name}`, ...pairs.filter(([key]) => key !== "name").map(([key, value = ""]) => `   ${key === "profile" ? "Profile" : key}: ${value}`)];
+    return [
+      `  ${name}`,
+      ...pairs
+        .filter(([key]) => key !== "name")
+        .map(([key, value = ""]) => `   ${key === "profile" ? "Profile" : key}: ${value}`),
+    ];
   });
   return [" Security Options:", ...rows];
 }
@@ -77,7 +87,12 @@ function host(info: SystemInfo): string[] {
     ` Docker Root Dir: ${info.DockerRootDir ?? ""}`,
     ` Debug Mode: ${info.Debug === true}`,
     ...(info.Debug === true
-      ? [`  File Descriptors: ${info.NFd ?? 0}`, `  Goroutines: ${info.NGoroutines ?? 0}`, `  System Time: ${info.SystemTime ?? ""}`, `  EventsListeners: ${info.NEventsListener ?? 0}`]
+      ? [
+          `  File Descriptors: ${info.NFd ?? 0}`,
+          `  Goroutines: ${info.NGoroutines ?? 0}`,
+          `  System Time: ${info.SystemTime ?? ""}`,
+          `  EventsListeners: ${info.NEventsListener ?? 0}`,
+        ]
       : []),
   ];
 }
@@ -85,7 +100,9 @@ function host(info: SystemInfo): string[] {
 function settings(info: SystemInfo): string[] {
   const registries = info.RegistryConfig;
   const insecure = [
-    ...Object.values(registries?.IndexConfigs ?? {}).flatMap(({ Name, Secure }) => (Secure === true ? [] : [Name ?? ""])),
+    ...Object.values(registries?.IndexConfigs ?? {}).flatMap(({ Name, Secure }) =>
+      Secure === true ? [] : [Name ?? ""],
+    ),
     ...(registries?.InsecureRegistryCIDRs ?? []),
   ];
   const pools = (info.DefaultAddressPools ?? []).map(({ Base, Size }) => ` Base: ${Base ?? ""}, Size: ${Size ?? 0}`);
@@ -100,6 +117,11 @@ function settings(info: SystemInfo): string[] {
     ` Live Restore Enabled: ${info.LiveRestoreEnabled === true}`,
     ...line("Product License", info.ProductLicense),
     ...section(" Default Address Pools:", pools),
-    ...(info.FirewallBackend?.Driver ? [` Firewall Backend: ${info.FirewallBackend.Driver}`, ...(info.FirewallBackend.Info ?? []).map(([name = "", value = ""]) => `  ${name}: ${value}`)] : []),
+    ...(info.FirewallBackend?.Driver
+      ? [
+          ` Firewall Backend: ${info.FirewallBackend.Driver}`,
+          ...(info.FirewallBackend.Info ?? []).map(([name = "", value = ""]) => `  ${name}: ${value}`),
+        ]
+      : []),
   ];
 }

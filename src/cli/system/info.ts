@@ -18,7 +18,12 @@ export const info = command({
   summary: "Display system-wide information",
   flags: { format: objectFormat },
   async run({ flags, engine, stdout, stderr, env, configDir }) {
-    const ClientInfo = { Debug: false, ...clientVersion(contextName(env, configDir), env), Plugins: [], Warnings: null };
+    const ClientInfo = {
+      Debug: false,
+      ...clientVersion(contextName(env, configDir), env),
+      Plugins: [],
+      Warnings: null,
+    };
     const formatted = flags.format !== undefined && flags.format !== "";
     let server: SystemInfo | undefined;
     let failure: unknown;
@@ -29,19 +34,49 @@ export const info = command({
     }
     if (formatted) {
       // A template of the client's half alone needs no server.
-      if (server === undefined && flags.format !== "json" && !/\.(ClientInfo|ServerErrors)\b/.test(flags.format ?? "")) throw new ExitError(1, failureText(failure, engine.host));
+      if (server === undefined && flags.format !== "json" && !/\.(ClientInfo|ServerErrors)\b/.test(flags.format ?? ""))
+        throw new ExitError(1, failureText(failure, engine.host));
       // Known fields that are absent are there for templates, unknown ones are errors.
-      const fields = { ...Object.fromEntries(optional.map((name) => [name, ""])), ...server, HTTPProxy: server?.HttpProxy ?? "", HTTPSProxy: server?.HttpsProxy ?? "", CPUCfsPeriod: server?.CpuCfsPeriod, CPUCfsQuota: server?.CpuCfsQuota, ClientInfo };
-      const json = { ...server, ...(failure === undefined ? {} : { ServerErrors: [failureText(failure, engine.host)] }), ClientInfo };
-      stdout.write(`${flags.format === "json" ? goJson(json) : expandObject(flags.format ?? "", openStruct("system.dockerInfo", fields, json))}\n`);
+      const fields = {
+        ...Object.fromEntries(optional.map((name) => [name, ""])),
+        ...server,
+        HTTPProxy: server?.HttpProxy ?? "",
+        HTTPSProxy: server?.HttpsProxy ?? "",
+        CPUCfsPeriod: server?.CpuCfsPeriod,
+        CPUCfsQuota: server?.CpuCfsQuota,
+        ClientInfo,
+      };
+      const json = {
+        ...server,
+        ...(failure === undefined ? {} : { ServerErrors: [failureText(failure, engine.host)] }),
+        ClientInfo,
+      };
+      stdout.write(
+        `${flags.format === "json" ? goJson(json) : expandObject(flags.format ?? "", openStruct("system.dockerInfo", fields, json))}\n`,
+      );
       if (failure !== undefined) throw new ExitError(1, failureText(failure, engine.host));
       return;
     }
-    stdout.write(`Client:\n Version:    ${ClientInfo.Version}\n Context:    ${ClientInfo.Context}\n Debug Mode: false\n\nServer:\n`);
+    stdout.write(
+      `Client:\n Version:    ${ClientInfo.Version}\n Context:    ${ClientInfo.Context}\n Debug Mode: false\n\nServer:\n`,
+    );
     if (server === undefined) throw new ExitError(1, failureText(failure, engine.host));
     stdout.write(`${infoLines(server).join("\n")}\n\n`);
     for (const warning of server.Warnings ?? []) stderr.write(`${warning}\n`);
   },
 });
 
-const optional = ["HttpProxy", "HttpsProxy", "NoProxy", "ProductLicense", "Isolation", "CDISpecDirs", "FirewallBackend", "DefaultAddressPools", "Containerd", "GenericResources", "Warnings", "ServerErrors"];
+const optional = [
+  "HttpProxy",
+  "HttpsProxy",
+  "NoProxy",
+  "ProductLicense",
+  "Isolation",
+  "CDISpecDirs",
+  "FirewallBackend",
+  "DefaultAddressPools",
+  "Containerd",
+  "GenericResources",
+  "Warnings",
+  "ServerErrors",
+];

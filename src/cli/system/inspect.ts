@@ -15,7 +15,10 @@ interface Kind {
 
 /** In the order docker walks them for a name without --type. */
 const kinds: Readonly<Record<string, Kind>> = {
-  container: { find: (engine, id, size) => engine.call("ContainerInspect", { id, ...(size ? { size } : {}) }), typed: typedContainer },
+  container: {
+    find: (engine, id, size) => engine.call("ContainerInspect", { id, ...(size ? { size } : {}) }),
+    typed: typedContainer,
+  },
   image: { find: (engine, name) => engine.call("ImageInspect", { name }), typed: typedImage },
   network: { find: (engine, id) => engine.call("NetworkInspect", { id }), typed: typedNetwork },
   volume: { find: (engine, name) => engine.call("VolumeInspect", { name }), typed: typedVolume },
@@ -40,7 +43,8 @@ export const inspect = command({
     type: { type: "string", help: "Only inspect objects of the given type", complete: kindNames },
   },
   async run({ flags, args, set, engine, stdout, stderr }) {
-    if (set.has("type") && flags.type === "") throw new ExitError(1, `type is empty: must be one of "${kindNames.join('", "')}"`);
+    if (set.has("type") && flags.type === "")
+      throw new ExitError(1, `type is empty: must be one of "${kindNames.join('", "')}"`);
     const wanted = flags.type === undefined ? undefined : kinds[flags.type];
     if (flags.type !== undefined && (wanted === undefined || !Object.hasOwn(kinds, flags.type))) {
       throw new ExitError(1, `unknown type: ${JSON.stringify(flags.type)}: must be one of "${kindNames.join('", "')}"`);
@@ -56,7 +60,11 @@ export const inspect = command({
   },
 });
 
-async function search(engine: EngineClient, name: string, size: boolean): Promise<{ kind: string; value: unknown; typed?: Typed | undefined } | undefined> {
+async function search(
+  engine: EngineClient,
+  name: string,
+  size: boolean,
+): Promise<{ kind: string; value: unknown; typed?: Typed | undefined } | undefined> {
   let manager: boolean | undefined;
   for (const [kind, { find, typed, swarm }] of Object.entries(kinds)) {
     if (swarm === true) {

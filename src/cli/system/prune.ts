@@ -14,13 +14,19 @@ export const systemPrune = command({
   summary: "Remove unused data",
   flags: {
     all: { type: "bool", short: "a", help: "Remove all unused images not just dangling ones" },
-    filter: { type: "list", valueName: "filter", help: 'Provide filter values (e.g. "label=<key>=<value>")', check: checkFilter },
+    filter: {
+      type: "list",
+      valueName: "filter",
+      help: 'Provide filter values (e.g. "label=<key>=<value>")',
+      check: checkFilter,
+    },
     force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
     volumes: { type: "bool", help: "Prune anonymous volumes" },
   },
   async run({ flags, engine, stdin, stdout }) {
     const { all, volumes, filter } = flags;
-    if (volumes && filter.some((text) => text.startsWith("until="))) throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
+    if (volumes && filter.some((text) => text.startsWith("until=")))
+      throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
     if (!flags.force && !(await confirm(warning({ all, volumes, filter }), { stdin, stdout }))) return;
     let total = 0;
     for (const step of steps({ all, volumes, filter })) {
@@ -47,7 +53,8 @@ function warning({ all, volumes, filter }: Wishes): string {
     all ? "all build cache" : "unused build cache",
   ];
   const list = (rows: readonly string[]): string => rows.map((row) => `  - ${row}\n`).join("");
-  const filtered = filter.length === 0 ? "" : `\n  Items to be pruned will be filtered with:\n${list([...filter].sort())}`;
+  const filtered =
+    filter.length === 0 ? "" : `\n  Items to be pruned will be filtered with:\n${list([...filter].sort())}`;
   return `WARNING! This will remove:\n${list(items)}${filtered}\nAre you sure you want to continue?`;
 }
 
@@ -55,26 +62,41 @@ type Step = (engine: EngineClient) => Promise<{ text: string; reclaimedBytes: nu
 
 function steps({ all, volumes, filter }: Wishes): Step[] {
   const filters = parseFilters(filter);
-  const titled = (title: string, names: readonly string[] | null | undefined): string => ((names ?? []).length === 0 ? "" : `${title}:\n${(names ?? []).join("\n")}\n`);
+  const titled = (title: string, names: readonly string[] | null | undefined): string =>
+    (names ?? []).length === 0 ? "" : `${title}:\n${(names ?? []).join("\n")}\n`;
   return [
     async (engine) => {
       const { ContainersDeleted: names, SpaceReclaimed: bytes } = await engine.call("ContainerPrune", { filters });
       return { text: titled("Deleted Containers", names), reclaimedBytes: bytes ?? 0 };
     },
-    async (engine) => ({ text: titled("Deleted Networks", (await engine.call("NetworkPrune", { filters })).NetworksDeleted), reclaimedBytes: 0 }),
+    async (engine) => ({
+      text: titled("Deleted Networks", (await engine.call("NetworkPrune", { filters })).NetworksDeleted),
+      reclaimedBytes: 0,
+    }),
     ...(volumes ? [(engine: EngineClient) => pruneVolumes(engine, filters)] : []),
     (engine) => pruneImages(engine, parseFilters(filter, { dangling: [String(!all)] })),
     (engine) => pruneBuildCache(engine, all, filters),
   ];
 }
 
-async function pruneBuildCache(engine: EngineClient, all: boolean, filters: string | undefined): Promise<{ text: string; reclaimedBytes: number }> {
+async function pruneBuildCache(
+  engine: EngineClient,
+  all: boolean,
+  filters: string | undefined,
+): Promise<{ text: string; reclaimedBytes: number }> {
   try {
-    const { CachesDeleted: ids, SpaceReclaimed: bytes } = await engine.call("BuildPrune", { filters, ...(all ? { all } : {}) });
-    return { text: (ids ?? []).length === 0 ? "" : `Deleted build cache objects:\n${(ids ?? []).join("\n")}\n`, reclaimedBytes: bytes ?? 0 };
+    const { CachesDeleted: ids, SpaceReclaimed: bytes } = await engine.call("BuildPrune", {
+      filters,
+      ...(all ? { all } : {}),
+    });
+    return {
+      text: (ids ?? []).length === 0 ? "" : `Deleted build cache objects:\n${(ids ?? []).join("\n")}\n`,
+      reclaimedBytes: bytes ?? 0,
+    };
   } catch (error) {
     // A daemon without a builder has no cache of it.
-    if (error instanceof ApiError && (error.status === 404 || error.status === 501)) return { text: "", reclaimedBytes: 0 };
+    if (error instanceof ApiError && (error.status === 404 || error.status === 501))
+      return { text: "", reclaimedBytes: 0 };
     throw error;
   }
 }

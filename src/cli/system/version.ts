@@ -31,21 +31,30 @@ export const version = command({
     else if (flags.format === "json") stdout.write(`${goJson({ Client: client, Server: server ?? null })}\n`);
     else stdout.write(`${expandObject(flags.format, typed(client, server), "version")}\n`);
     // The client's half is shown all the same, as docker does.
-    if (failure !== undefined) throw failure instanceof ApiError ? failure : new ExitError(1, failureText(failure, engine.host));
+    if (failure !== undefined)
+      throw failure instanceof ApiError ? failure : new ExitError(1, failureText(failure, engine.host));
   },
 });
 
 /** What templates see; docker's Go names, and the wire's beside them. */
 function typed(client: ClientVersion, server: SystemVersion | undefined): GoStruct {
-  const serverStruct = server === undefined ? new GoNil("*types.Version") : openStruct("*types.Version", { ...server, APIVersion: server.ApiVersion }, server);
-  return openStruct("system.versionInfo", { Client: openStruct("system.clientVersion", { ...client, APIVersion: client.ApiVersion }, client), Server: serverStruct });
+  const serverStruct =
+    server === undefined
+      ? new GoNil("*types.Version")
+      : openStruct("*types.Version", { ...server, APIVersion: server.ApiVersion }, server);
+  return openStruct("system.versionInfo", {
+    Client: openStruct("system.clientVersion", { ...client, APIVersion: client.ApiVersion }, client),
+    Server: serverStruct,
+  });
 }
 
 /** docker shows the build times of the components in C's form. */
 function withBuildTimes(server: SystemVersion): SystemVersion {
   const components = (server.Components ?? []).map((component) => {
     const time = component.Details?.["BuildTime"];
-    return typeof time === "string" ? { ...component, Details: { ...component.Details, BuildTime: ansiTime(time) } } : component;
+    return typeof time === "string"
+      ? { ...component, Details: { ...component.Details, BuildTime: ansiTime(time) } }
+      : component;
   });
   return { ...server, Components: components };
 }
@@ -62,7 +71,12 @@ function layout(client: ClientVersion, server: SystemVersion | undefined): strin
     ` OS/Arch:\t${client.Os}/${client.Arch}`,
     ` Context:\t${client.Context}`,
   ];
-  if (server !== undefined) lines.push("", `Server:${server.Platform?.Name ? ` ${server.Platform.Name}` : ""}`, ...(server.Components ?? []).flatMap(component));
+  if (server !== undefined)
+    lines.push(
+      "",
+      `Server:${server.Platform?.Name ? ` ${server.Platform.Name}` : ""}`,
+      ...(server.Components ?? []).flatMap(component),
+    );
   return `${alignTabs(lines.join("\n"), { minWidth: 20, padding: 1 })}\n`;
 }
 
@@ -79,6 +93,8 @@ function component({ Name, Version, Details }: NonNullable<SystemVersion["Compon
           `OS/Arch:\t${text("Os")}/${text("Arch")}`,
           `Experimental:\t${text("Experimental")}`,
         ]
-      : Object.keys(details).sort().map((key) => `${key}:\t${text(key)}`);
+      : Object.keys(details)
+          .sort()
+          .map((key) => `${key}:\t${text(key)}`);
   return [` ${Name}:`, ...[`Version:\t${Version}`, ...rows].map((row) => `  ${row}`)];
 }

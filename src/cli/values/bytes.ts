@@ -12,7 +12,8 @@ export function parseBytes(text: string): number {
   const digits = text.slice(0, text[last] === " " ? last : last + 1);
   const suffix = text.slice(last + 1);
   // What strconv.ParseFloat takes of decimal numbers.
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(digits)) throw invalid(`strconv.ParseFloat: parsing ${quote(digits)}: invalid syntax`);
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(digits))
+    throw invalid(`strconv.ParseFloat: parsing ${quote(digits)}: invalid syntax`);
   const size = Number(digits);
   if (!Number.isFinite(size)) throw invalid(`strconv.ParseFloat: parsing ${quote(digits)}: value out of range`);
   if (size < 0) throw invalid(`invalid size: '${text}'`);
@@ -20,6 +21,7 @@ export function parseBytes(text: string): number {
   const unit = suffix.length > 3 ? suffix : suffix.toLowerCase();
   if (unit === "b") return Math.trunc(size);
   const exponent = exponents[unit[0] ?? ""];
-  if (exponent === undefined || suffix.length > 3 || !["", "b", "ib"].includes(unit.slice(1))) throw invalid(`invalid suffix: '${unit}'`);
+  if (exponent === undefined || suffix.length > 3 || !["", "b", "ib"].includes(unit.slice(1)))
+    throw invalid(`invalid suffix: '${unit}'`);
   return Math.trunc(size * 1024 ** exponent);
 }

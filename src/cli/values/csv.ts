@@ -20,7 +20,8 @@ export function parseCsvLine(text: string): string[] {
     const quoted = /"((?:[^"]|"")*)"/y;
     quoted.lastIndex = at;
     const match = quoted.exec(text);
-    if (match === null) throw invalid(`parse error on line 1, column ${text.length + 1}: extraneous or missing " in quoted-field`);
+    if (match === null)
+      throw invalid(`parse error on line 1, column ${text.length + 1}: extraneous or missing " in quoted-field`);
     fields.push((match[1] ?? "").replaceAll('""', '"'));
     at = quoted.lastIndex;
     if (at >= text.length) return fields;

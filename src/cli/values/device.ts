@@ -26,5 +26,6 @@ function isDeviceMode(text: string): boolean {
 
 /** `--device-cgroup-rule "c 1:3 mr"`; throws docker's text. */
 export function checkDeviceCgroupRule(text: string): void {
-  if (!/^[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}$/.test(text)) throw new EngineError("invalid", `invalid device cgroup format '${text}'`, { value: text });
+  if (!/^[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}$/.test(text))
+    throw new EngineError("invalid", `invalid device cgroup format '${text}'`, { value: text });
 }

@@ -1,11 +1,21 @@
 import { EngineError } from "../../base/errors.ts";
 import { quote } from "../render/go-string.ts";
 
-const unitsNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, "µs": 1e3, "μs": 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+const unitsNs: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  μs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
 
 /** Go's time.ParseDuration in nanoseconds: `1h30m`, `-1.5s`, `300ms`. */
 export function parseDuration(text: string): number {
-  const invalid = (message: string): EngineError => new EngineError("invalid", `time: ${message} ${quote(text)}`, { value: text });
+  const invalid = (message: string): EngineError =>
+    new EngineError("invalid", `time: ${message} ${quote(text)}`, { value: text });
   const sign = text.startsWith("-") ? -1 : 1;
   const body = text.replace(/^[+-]/, "");
   if (body === "0") return 0;

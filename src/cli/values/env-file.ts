@@ -10,7 +10,8 @@ export interface KeyValueFileOptions {
 
 /** Lines `key=value` of an --env-file or --label-file, comments and empty lines left out, with docker's texts. */
 export function readKeyValueFile(path: string, { lookup, what = "env file" }: KeyValueFileOptions = {}): string[] {
-  const bad = (message: string): EngineError => new EngineError("invalid", `invalid ${what} (${path}): ${message}`, { path });
+  const bad = (message: string): EngineError =>
+    new EngineError("invalid", `invalid ${what} (${path}): ${message}`, { path });
   const pairs: string[] = [];
   for (const [index, bytes] of splitLines(readWhole(path)).entries()) {
     const line = decode(bytes);
@@ -38,7 +39,12 @@ function readWhole(path: string): Buffer {
   }
 }
 
-const openTexts: Readonly<Record<string, string>> = { ENOENT: "no such file or directory", EACCES: "permission denied", EISDIR: "is a directory", ENOTDIR: "not a directory" };
+const openTexts: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or directory",
+  EACCES: "permission denied",
+  EISDIR: "is a directory",
+  ENOTDIR: "not a directory",
+};
 
 /** errno's text as Go prints it. */
 export function openFailure(error: unknown): string {
@@ -71,7 +77,8 @@ function decode(bytes: Buffer): string | undefined {
 
 /** `-e NAME=value` or `-e NAME`, which takes the value from here when it is set. Throws docker's text. */
 export function resolveEnv(text: string, env: Readonly<Record<string, string | undefined>>): string {
-  if (text === "" || text.startsWith("=")) throw new EngineError("invalid", `invalid environment variable: ${text}`, { value: text });
+  if (text === "" || text.startsWith("="))
+    throw new EngineError("invalid", `invalid environment variable: ${text}`, { value: text });
   const value = text.includes("=") ? undefined : env[text];
   return value === undefined ? text : `${text}=${value}`;
 }

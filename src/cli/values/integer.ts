@@ -3,9 +3,11 @@ import { quote } from "../render/go-string.ts";
 
 /** strconv.ParseInt(text, 10, 64) with its error text; the name is the Go function that docker calls there. */
 export function parseInteger(text: string, called = "ParseInt"): number {
-  if (!/^[+-]?\d+$/.test(text)) throw new EngineError("invalid", `strconv.${called}: parsing ${quote(text)}: invalid syntax`, { value: text });
+  if (!/^[+-]?\d+$/.test(text))
+    throw new EngineError("invalid", `strconv.${called}: parsing ${quote(text)}: invalid syntax`, { value: text });
   const value = Number(text);
-  if (Math.abs(value) > 2 ** 63) throw new EngineError("invalid", `strconv.${called}: parsing ${quote(text)}: value out of range`, { value: text });
+  if (Math.abs(value) > 2 ** 63)
+    throw new EngineError("invalid", `strconv.${called}: parsing ${quote(text)}: value out of range`, { value: text });
   return value;
 }
 

@@ -4,7 +4,8 @@ import { EngineError } from "../../base/errors.ts";
 export function checkLabel(text: string): void {
   const key = (text.split("=")[0] ?? "").replace(/^[ \t\n\v\f\r\u0085\u00a0]+/, "");
   if (key === "") throw new EngineError("invalid", `invalid label '${text}': empty name`, { value: text });
-  if (/[ \t\n\v\f\r\u0085\u00a0]/.test(key)) throw new EngineError("invalid", `label '${key}' contains whitespaces`, { value: text });
+  if (/[ \t\n\v\f\r\u0085\u00a0]/.test(key))
+    throw new EngineError("invalid", `label '${key}' contains whitespaces`, { value: text });
 }
 
 /** `a=b` and `a` (empty value) to a map. The last one of a key wins. */

@@ -126,7 +126,11 @@ function setRecursive(options: Options<"BindOptions">, value: string, text: stri
   if (value === "disabled") options.NonRecursive = true;
   else if (value === "writable") options.ReadOnlyNonRecursive = true;
   else if (value === "readonly") options.ReadOnlyForceRecursive = true;
-  else if (value !== "enabled") throw invalid(`invalid value for bind-recursive: ${value} (must be "enabled", "disabled", "writable", or "readonly")`, text);
+  else if (value !== "enabled")
+    throw invalid(
+      `invalid value for bind-recursive: ${value} (must be "enabled", "disabled", "writable", or "readonly")`,
+      text,
+    );
 }
 
 function addPair(map: Record<string, string>, pair: string): void {
@@ -141,9 +145,11 @@ function check(draft: Draft, text: string): void {
   if (draft.Target === undefined || draft.Target === "") throw invalid("target is required", text);
   const families = { volume: draft.VolumeOptions, image: draft.ImageOptions, bind, tmpfs: draft.TmpfsOptions };
   for (const [family, options] of Object.entries(families)) {
-    if (options !== undefined && Type !== family) throw invalid(`cannot mix '${family}-*' options with mount type '${Type}'`, text);
+    if (options !== undefined && Type !== family)
+      throw invalid(`cannot mix '${family}-*' options with mount type '${Type}'`, text);
   }
-  const needs = (option: string, what: string): EngineError => invalid(`option 'bind-recursive=${option}' requires '${what}' to be specified in conjunction`, text);
+  const needs = (option: string, what: string): EngineError =>
+    invalid(`option 'bind-recursive=${option}' requires '${what}' to be specified in conjunction`, text);
   if (bind?.ReadOnlyNonRecursive === true && draft.ReadOnly !== true) throw needs("writable", "readonly");
   if (bind?.ReadOnlyForceRecursive === true) {
     if (draft.ReadOnly !== true) throw needs("readonly", "readonly");

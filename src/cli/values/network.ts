@@ -21,13 +21,27 @@ const invalid = (message: string, value: string): EngineError => new EngineError
 /** Reads a `--network` value with docker's texts. */
 export function parseNetwork(text: string): NetworkAttachment {
   const long = /[0-9A-Za-z_]+=[0-9A-Za-z_]+/.test(text);
-  const attachment: NetworkAttachment = { target: long ? "" : text, aliases: [], driverOptions: {}, linkLocalAddresses: [], long };
+  const attachment: NetworkAttachment = {
+    target: long ? "" : text,
+    aliases: [],
+    driverOptions: {},
+    linkLocalAddresses: [],
+    long,
+  };
   if (!long) return attachment;
   for (const field of parseCsvLine(text)) {
     const equals = field.indexOf("=");
     if (equals <= 0) throw invalid(`invalid field: ${field}`, text);
     // docker lowers values too; names of networks and aliases are lost to it in upper case.
-    setField(attachment, field.slice(0, equals).toLowerCase().trim(), field.slice(equals + 1).toLowerCase().trim(), text);
+    setField(
+      attachment,
+      field.slice(0, equals).toLowerCase().trim(),
+      field
+        .slice(equals + 1)
+        .toLowerCase()
+        .trim(),
+      text,
+    );
   }
   if (attachment.target === "") throw invalid("network name/id is not specified", text);
   return attachment;

@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import { EngineError } from "../../base/errors.ts";
+import { parseIp } from "../../base/ip.ts";
 import type { PortBinding, PortMap } from "../../spec/engine/types.gen.ts";
 
 export interface ParsedPorts {
@@ -30,7 +30,10 @@ export function parseExposed(spec: string): string[] {
   const range = portRange(port);
   if (range === undefined) throw invalid(`invalid range format for --expose: ${port}, error: ${rangeError(port)}`);
   if (!isProto(proto.toLowerCase())) throw invalid(`invalid proto: ${proto}`);
-  return Array.from({ length: range.end - range.start + 1 }, (_, index) => `${range.start + index}/${proto.toLowerCase()}`);
+  return Array.from(
+    { length: range.end - range.start + 1 },
+    (_, index) => `${range.start + index}/${proto.toLowerCase()}`,
+  );
 }
 
 function rangeError(text: string): string {
@@ -58,7 +61,7 @@ function parsePortSpec(raw: string): { port: string; binding: PortBinding }[] {
   const address = unbracket(parts.slice(0, -2).join(":"));
   const { proto, port } = splitProto(containerText);
   // Go's net.ParseIP knows no zones.
-  if (address !== "" && (isIP(address) === 0 || address.includes("%"))) throw invalid(`invalid IP address: ${address}`);
+  if (address !== "" && (parseIp(address) === undefined || address.includes("%"))) throw invalid(`invalid IP address: ${address}`);
   if (port === "") throw invalid(`no port specified: ${raw}<empty>`);
   const container = portRange(port);
   if (container === undefined) throw invalid(`invalid containerPort: ${port}`);
@@ -73,7 +76,10 @@ function parsePortSpec(raw: string): { port: string; binding: PortBinding }[] {
     // One container port with a range on the host: the daemon picks a free one of the range.
     const pick = count === 1 && host !== undefined && host.end > host.start ? `${host.start}-${host.end}` : undefined;
     const hostPort = host === undefined ? "" : (pick ?? String(host.start + index));
-    return { port: `${container.start + index}/${proto.toLowerCase()}`, binding: { HostIp: address, HostPort: hostPort } };
+    return {
+      port: `${container.start + index}/${proto.toLowerCase()}`,
+      binding: { HostIp: address, HostPort: hostPort },
+    };
   });
 }
 
@@ -83,7 +89,8 @@ function unbracket(address: string): string {
   const end = address.indexOf("]");
   const bad = (why: string): EngineError => invalid(`invalid IP address ${address}: address ${address}:: ${why}`);
   if (end < 0) throw bad("missing ']' in address");
-  if (end !== address.length - 1) throw bad(address[end + 1] === ":" ? "too many colons in address" : "missing port in address");
+  if (end !== address.length - 1)
+    throw bad(address[end + 1] === ":" ? "too many colons in address" : "missing port in address");
   return address.slice(1, end);
 }
 

@@ -10,13 +10,15 @@ export interface ShortReference {
 
 const component = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 const path = new RegExp(`^${component}(?:/${component})*$`);
-const host = /^(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])(?:\.(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]))*(?::[0-9]+)?$|^\[[0-9a-fA-F:]+\](?::[0-9]+)?$/;
+const host =
+  /^(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])(?:\.(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]))*(?::[0-9]+)?$|^\[[0-9a-fA-F:]+\](?::[0-9]+)?$/;
 const digestForm = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
 
 /** distribution/reference ParseNormalizedNamed and FamiliarName in one; throws its texts. */
 export function parseShortReference(text: string): ShortReference {
   const invalid = (message: string): EngineError => new EngineError("invalid", message, { reference: text });
-  if (/^[a-f0-9]{64}$/.test(text)) throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
+  if (/^[a-f0-9]{64}$/.test(text))
+    throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
   const at = text.indexOf("@");
   const digest = at < 0 ? undefined : text.slice(at + 1);
   const named = at < 0 ? text : text.slice(0, at);
@@ -24,10 +26,20 @@ export function parseShortReference(text: string): ShortReference {
   const tagged = colon > named.lastIndexOf("/") && colon >= 0;
   const tag = tagged ? named.slice(colon + 1) : undefined;
   const { domain, remote } = splitDomain(tagged ? named.slice(0, colon) : named);
-  if (remote !== remote.toLowerCase()) throw invalid(`invalid reference format: repository name (${remote}) must be lowercase`);
-  const wellFormed = path.test(remote) && host.test(domain) && (tag === undefined || /^\w[\w.-]{0,127}$/.test(tag)) && (digest === undefined || digestForm.test(digest));
+  if (remote !== remote.toLowerCase())
+    throw invalid(`invalid reference format: repository name (${remote}) must be lowercase`);
+  const wellFormed =
+    path.test(remote) &&
+    host.test(domain) &&
+    (tag === undefined || /^\w[\w.-]{0,127}$/.test(tag)) &&
+    (digest === undefined || digestForm.test(digest));
   if (!wellFormed) throw invalid("invalid reference format");
-  const short = domain !== "docker.io" ? `${domain}/${remote}` : remote.startsWith("library/") && !remote.slice(8).includes("/") ? remote.slice(8) : remote;
+  const short =
+    domain !== "docker.io"
+      ? `${domain}/${remote}`
+      : remote.startsWith("library/") && !remote.slice(8).includes("/")
+        ? remote.slice(8)
+        : remote;
   return { name: short, tag, digest };
 }
 

@@ -5,7 +5,8 @@ import type { RestartPolicy } from "../../spec/engine/types.gen.ts";
 export function parseRestartPolicy(text: string): RestartPolicy {
   if (text === "") return { Name: "", MaximumRetryCount: 0 };
   const colon = text.indexOf(":");
-  const invalid = (why: string): EngineError => new EngineError("invalid", `invalid restart policy format: ${why}`, { value: text });
+  const invalid = (why: string): EngineError =>
+    new EngineError("invalid", `invalid restart policy format: ${why}`, { value: text });
   if (colon === 0) throw invalid("no policy provided before colon");
   const count = colon < 0 ? "" : text.slice(colon + 1);
   if (!/^([+-]?\d+)?$/.test(count)) throw invalid("maximum retry count must be an integer");

@@ -35,7 +35,8 @@ function parseSecurityOption(value: string): string {
 }
 
 function readProfile(path: string): string {
-  const bad = (what: string, why: string, cause: unknown): EngineError => new EngineError("invalid", `${what} seccomp profile (${path}) failed: ${why}`, { path }, { cause });
+  const bad = (what: string, why: string, cause: unknown): EngineError =>
+    new EngineError("invalid", `${what} seccomp profile (${path}) failed: ${why}`, { path }, { cause });
   let text: string;
   try {
     text = readFileSync(path, "utf8");

@@ -18,14 +18,21 @@ export function parseThrottleBps(text: string): ThrottleDevice {
     return { Path, Rate: parseBytes(rate) };
   } catch {
     // docker does not say which part is wrong, it shows the form.
-    throw invalid(`invalid rate for device: ${text}. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb`, text);
+    throw invalid(
+      `invalid rate for device: ${text}. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb`,
+      text,
+    );
   }
 }
 
 /** `--device-read-iops /dev/sda:1000` */
 export function parseThrottleIops(text: string): ThrottleDevice {
   const [Path, rate] = split(text);
-  if (!/^\d+$/.test(rate)) throw invalid(`invalid rate for device: ${text}. The correct format is <device-path>:<number>. Number must be a positive integer`, text);
+  if (!/^\d+$/.test(rate))
+    throw invalid(
+      `invalid rate for device: ${text}. The correct format is <device-path>:<number>. Number must be a positive integer`,
+      text,
+    );
   return { Path, Rate: Number(rate) };
 }
 

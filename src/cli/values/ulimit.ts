@@ -7,7 +7,23 @@ export interface Ulimit {
   readonly Hard: number;
 }
 
-const names = new Set(["core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"]);
+const names = new Set([
+  "core",
+  "cpu",
+  "data",
+  "fsize",
+  "locks",
+  "memlock",
+  "msgqueue",
+  "nice",
+  "nofile",
+  "nproc",
+  "rss",
+  "rtprio",
+  "rttime",
+  "sigpending",
+  "stack",
+]);
 
 /** go-units ParseUlimit: `nofile=1024[:2048]`, -1 for unlimited. */
 export function parseUlimit(text: string): Ulimit {
@@ -17,7 +33,10 @@ export function parseUlimit(text: string): Ulimit {
   const Name = text.slice(0, equals);
   if (!names.has(Name)) throw invalid(`invalid ulimit type: ${Name}`);
   const limits = text.slice(equals + 1).split(":");
-  if (limits.length > 2) throw invalid(`too many limit value arguments - ${text.slice(equals + 1)}, can only have up to two, \`soft[:hard]\``);
+  if (limits.length > 2)
+    throw invalid(
+      `too many limit value arguments - ${text.slice(equals + 1)}, can only have up to two, \`soft[:hard]\``,
+    );
   const [softText = "", hardText] = limits;
   const given = hardText === undefined ? undefined : parseInteger(hardText);
   const Soft = parseInteger(softText);

@@ -14,8 +14,17 @@ export const volumeCreate = command({
     opt: { type: "list", short: "o", valueName: "map", defaultText: "map[]", help: "Set driver specific options" },
   },
   async run({ flags, args: [argument], engine, stdout }) {
-    if (argument !== undefined && flags.name !== undefined) throw new ExitError(1, "conflicting options: cannot specify a volume-name through both --name and as a positional arg");
-    const body = { Name: argument ?? flags.name ?? "", Driver: flags.driver, DriverOpts: keyValueMap(flags.opt), Labels: parseLabels(flags.label) };
+    if (argument !== undefined && flags.name !== undefined)
+      throw new ExitError(
+        1,
+        "conflicting options: cannot specify a volume-name through both --name and as a positional arg",
+      );
+    const body = {
+      Name: argument ?? flags.name ?? "",
+      Driver: flags.driver,
+      DriverOpts: keyValueMap(flags.opt),
+      Labels: parseLabels(flags.label),
+    };
     const { Name } = await engine.call("VolumeCreate", {}, body);
     stdout.write(`${Name}\n`);
   },

@@ -22,17 +22,22 @@ export const volumeLs = command({
     const { Volumes, Warnings } = await engine.call("VolumeList", { filters: parseFilters(flags.filter) });
     const volumes = (Volumes ?? []).filter((volume) => !flags.cluster || isCluster(volume));
     const collator = new Intl.Collator("en", { numeric: true });
-    renderList(volumes.sort((a, b) => collator.compare(a.Name, b.Name)), {
-      format: flags.format ?? (flags.quiet ? undefined : readConfigFile(configDir).volumesFormat),
-      quiet: flags.quiet,
-      quietFormat: "{{.Name}}",
-      columns: volumeColumns,
-      defaultFormat: flags.cluster ? "table {{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.Status}}" : "table {{.Driver}}\t{{.Name}}",
-      rawFormat: flags.quiet ? "name: {{.Name}}" : "name: {{.Name}}\ndriver: {{.Driver}}\n",
-      typeName: "*formatter.volumeContext",
-      label: ({ Labels }, name) => Labels?.[name] ?? "",
-      stdout,
-    });
+    renderList(
+      volumes.sort((a, b) => collator.compare(a.Name, b.Name)),
+      {
+        format: flags.format ?? (flags.quiet ? undefined : readConfigFile(configDir).volumesFormat),
+        quiet: flags.quiet,
+        quietFormat: "{{.Name}}",
+        columns: volumeColumns,
+        defaultFormat: flags.cluster
+          ? "table {{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.Status}}"
+          : "table {{.Driver}}\t{{.Name}}",
+        rawFormat: flags.quiet ? "name: {{.Name}}" : "name: {{.Name}}\ndriver: {{.Driver}}\n",
+        typeName: "*formatter.volumeContext",
+        label: ({ Labels }, name) => Labels?.[name] ?? "",
+        stdout,
+      },
+    );
     for (const warning of Warnings ?? []) stdout.write(`${warning}\n`);
   },
 });

@@ -15,6 +15,9 @@ export const volumeColumns: ColumnTable<Volume> = {
   Links: { header: "LINKS", value: ({ UsageData }) => (UsageData ? String(UsageData.RefCount) : unknown) },
   Size: { header: "SIZE", value: ({ UsageData }) => (UsageData ? humanSize(UsageData.Size) : unknown) },
   Group: { header: "GROUP", value: ({ ClusterVolume }) => ClusterVolume?.Spec?.Group ?? unknown },
-  Availability: { header: "AVAILABILITY", value: ({ ClusterVolume }) => ClusterVolume?.Spec?.AccessMode?.Availability ?? unknown },
+  Availability: {
+    header: "AVAILABILITY",
+    value: ({ ClusterVolume }) => ClusterVolume?.Spec?.AccessMode?.Availability ?? unknown,
+  },
   Status: { header: "STATUS", value: ({ ClusterVolume }) => (ClusterVolume?.Info?.VolumeID ? "created" : unknown) },
 };
