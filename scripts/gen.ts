@@ -17,7 +17,11 @@ if (!existsSync(source)) {
   process.exit(0);
 }
 const swagger = parse(await Bun.file(source).text()) as Swagger;
-const files = { "types.gen.ts": typesFile(swagger), "operations.gen.ts": operationsFile(swagger), "schemas.gen.ts": schemasFile(swagger) };
+const files = {
+  "types.gen.ts": typesFile(swagger),
+  "operations.gen.ts": operationsFile(swagger),
+  "schemas.gen.ts": schemasFile(swagger),
+};
 
 let stale = 0;
 for (const [name, text] of Object.entries(files)) {
