@@ -28,10 +28,10 @@ export function enterNetns(fd: number): void {
   check("setns(CLONE_NEWNET)", () => c.setns(fd, CLONE_NEWNET));
 }
 
-/** Keeps the calling thread's network namespace alive under a path (made here; must not exist). */
-export function pinNetns(path: string): void {
+/** Keeps the network namespace behind the descriptor alive under a path (made here; must not exist). */
+export function pinNetns(path: string, fd: number): void {
   closeSync(openSync(path, "wx", 0o444));
-  const source = cstring("/proc/thread-self/ns/net");
+  const source = cstring(`/proc/self/fd/${fd}`);
   const target = cstring(path);
   check("mount(MS_BIND)", () => c.mount(source, target, null, MS_BIND, null), path);
 }

@@ -76,7 +76,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
   try {
     await start();
   } catch (error) {
-    kernel.close();
+    await kernel.close();
     throw error;
   }
   const creating: CreateParts = {
@@ -137,7 +137,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
         await firewall.uninstall();
       }
       relays.closeAll();
-      kernel.close();
+      await kernel.close();
     },
   };
 }

@@ -12,6 +12,7 @@ export type Command =
   | { readonly op: "sweep"; readonly directory: string; readonly keep: readonly string[]; readonly bridges: readonly string[] }
   | { readonly op: "holder"; readonly port: PortHold }
   | { readonly op: "watch"; readonly intervalMs: number }
+  | { readonly op: "end" }
   | { readonly op: "installed"; readonly table: string };
 
 export interface SandboxCommand {

@@ -51,7 +51,9 @@ export class KernelClient {
     return promise;
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    await this.call({ op: "end" }); // its descriptors are the process's
     this.#closed = true;
     clearInterval(this.#watchdog);
     this.#fail("the network engine is shut down");

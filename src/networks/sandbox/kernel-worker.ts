@@ -4,14 +4,16 @@ import { bridgeDown, bridgeUp, survey, sweep } from "./host-links.ts";
 import { openHostSockets } from "./host.ts";
 import { changeSandbox, closeSandbox, openSandbox, SysctlError } from "./open-sandbox.ts";
 import { findHolder } from "./port-holder.ts";
-import { holdPorts, PortTakenError } from "./port-holds.ts";
-import { rulesInstalled, watchRules } from "./watch-rules.ts";
+import { holdPorts, PortTakenError, releaseAllPorts } from "./port-holds.ts";
+import { closeSpares, refillSoon } from "./spare-netns.ts";
+import { rulesInstalled, unwatchRules, watchRules } from "./watch-rules.ts";
 
 // The one thread of the engine that changes network namespaces. Only synchronous code; one command at a time.
 
 declare const self: Worker;
 
 const host = openHostSockets();
+refillSoon();
 const post = (reply: Reply): void => self.postMessage(reply);
 
 function run(command: Command): unknown {
@@ -26,8 +28,18 @@ function run(command: Command): unknown {
     case "sweep": return sweep(host, command.directory, command.keep, command.bridges);
     case "holder": return findHolder(command.port);
     case "watch": return watchRules(host, command, () => post({ event: "rules-lost" }));
+    case "end": return end();
     case "installed": return rulesInstalled(host, command.table);
   }
+}
+
+/** Descriptors are the process's, not the thread's: they would outlive it. */
+function end(): void {
+  unwatchRules();
+  closeSpares();
+  releaseAllPorts();
+  host.route[Symbol.dispose]();
+  host.netfilter[Symbol.dispose]();
 }
 
 function failureOf(error: unknown): Failure {

@@ -6,25 +6,14 @@ import { addAddress, defaultRoute } from "../../kernel/netlink/address.ts";
 import { addVeth, deleteLink, findLink, setBridgePort, setUp } from "../../kernel/netlink/link.ts";
 import { NetlinkSocket } from "../../kernel/netlink/netlink-socket.ts";
 import { NetlinkWriter } from "../../kernel/netlink/writer.ts";
-import { enterNetns, openOwnNetns, pinNetns, unpinNetns, unshareNetns } from "../../kernel/ns.ts";
+import { enterNetns, pinNetns, unpinNetns } from "../../kernel/ns.ts";
 import type { ChangeCommand, LinkCommand, PublishCommand, SandboxCommand } from "./commands.ts";
 import type { HostSockets } from "./host.ts";
 import { holdPorts, releasePorts } from "./port-holds.ts";
+import { away, takeNetns } from "./spare-netns.ts";
 import { changePublished } from "./watch-rules.ts";
 
 // Everything here runs in the Worker, synchronously: between unshare/setns and the way back nothing may be awaited.
-
-const hostNetns = openOwnNetns();
-
-/** Runs in another namespace and always comes back. A thread that cannot come back must not go on. */
-function away<T>(enter: () => void, body: () => T): T {
-  enter();
-  try {
-    return body();
-  } finally {
-    enterNetns(hostNetns);
-  }
-}
 
 /** A setting of the container that the kernel refused: the user's doing. */
 export class SysctlError extends Error {}
@@ -37,23 +26,18 @@ export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
   undo.defer(() => releasePorts(held));
   dropNetns(sandbox.path);
   undo.defer(() => dropNetns(sandbox.path));
-  away(unshareNetns, () => {
-    pinNetns(sandbox.path);
-    fault("network.open.after-netns");
-    const netnsFd = openOwnNetns();
-    try {
-      using inside = NetlinkSocket.open("route");
-      writeSysctl("net.ipv6.conf.default.disable_ipv6", "1", true);
-      addLinks(host, netnsFd, sandbox.links);
-      configure(inside, sandbox.links, true);
-      // moby parity: any user may bind low ports and ping in a namespace of its own
-      writeSysctl("net.ipv4.ip_unprivileged_port_start", "0", true);
-      writeSysctl("net.ipv4.ping_group_range", "0 2147483647", true);
-      for (const [key, value] of Object.entries(sandbox.sysctls)) writeSysctl(key, value, false);
-    } finally {
-      closeSync(netnsFd);
-    }
-  });
+  const netnsFd = takeNetns();
+  using _netns = { [Symbol.dispose]: () => closeSync(netnsFd) };
+  pinNetns(sandbox.path, netnsFd);
+  fault("network.open.after-netns");
+  addLinks(host, netnsFd, sandbox.links);
+  const sysctls = Object.entries(sandbox.sysctls);
+  if (sandbox.links.length + sysctls.length > 0) {
+    away(() => enterNetns(netnsFd), () => {
+      configure(sandbox.links);
+      for (const [key, value] of sysctls) writeSysctl(key, value, false);
+    });
+  }
   fault("network.open.after-attach");
   changePublished(host, sandbox.publish.table, { add: sandbox.publish.elements, remove: [] });
   undo.defer(() => changePublished(host, sandbox.publish.table, { add: [], remove: sandbox.publish.elements }));
@@ -80,7 +64,7 @@ export function changeSandbox(host: HostSockets, change: ChangeCommand): void {
   undo.defer(() => removeLinks(host, change.add.map((link) => link.hostName)));
   away(() => enterNetns(netnsFd), () => {
     using inside = NetlinkSocket.open("route");
-    configure(inside, change.add, false);
+    configure(change.add);
     removeLinks({ ...host, route: inside }, change.remove);
     moveDefaultRoutes(inside, change.gateways);
   });
@@ -114,9 +98,10 @@ function addLinks(host: HostSockets, netnsFd: number, links: readonly LinkComman
 }
 
 /** Inside: brings links up and gives them addresses and routes. */
-function configure(inside: NetlinkSocket, links: readonly LinkCommand[], fresh: boolean): void {
+function configure(links: readonly LinkCommand[]): void {
+  if (links.length === 0) return;
+  using inside = NetlinkSocket.open("route");
   const writer = new NetlinkWriter();
-  if (fresh) setUp(writer, 1 /* lo */);
   for (const link of links) {
     // By name: a new namespace may be born with tunnel devices, so eth0 is not always number 2.
     const index = findLink(inside, link.name)?.index;

@@ -43,6 +43,11 @@ export function holdPorts(holds: readonly PortHold[]): PortHold[] {
   return fresh;
 }
 
+export function releaseAllPorts(): void {
+  for (const fd of held.values()) closeSync(fd);
+  held.clear();
+}
+
 export function releasePorts(holds: readonly PortHold[]): void {
   for (const hold of holds) {
     const fd = held.get(keyOf(hold));

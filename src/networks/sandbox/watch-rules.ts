@@ -6,6 +6,7 @@ const sets = ["any4", "at4", "any6", "at6", "bridges", "same", "internal", "outw
 /** The table as the engine left it; undefined until it was installed once. */
 let expected: { shape: string; elements: Map<string, number>; besideDocker: string } | undefined;
 let table = "";
+let timer: Timer | undefined;
 
 /**
  * Looks for a lost or damaged table. Asking for the generation costs one pair of system calls; only when it moved is
@@ -13,7 +14,7 @@ let table = "";
  */
 export function watchRules(host: HostSockets, options: { intervalMs: number }, onLost: () => void): void {
   let seen = -1;
-  setInterval(() => {
+  timer = setInterval(() => {
     const generation = rulesetGeneration(host.netfilter);
     if (generation === seen || expected === undefined) return;
     seen = generation;
@@ -25,6 +26,10 @@ export function watchRules(host: HostSockets, options: { intervalMs: number }, o
     seen = -1; // look again until it is whole
     onLost();
   }, options.intervalMs);
+}
+
+export function unwatchRules(): void {
+  clearInterval(timer);
 }
 
 /** The whole table was written by the engine just now: this is how it shall be. False when it is gone already. */
