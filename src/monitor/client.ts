@@ -173,11 +173,7 @@ class MonitorClient implements ConnectedMonitor {
 
   async upgrade(command: readonly string[]): Promise<void> {
     const before = await this.#connection;
-    const answer = before.call("upgrade", { command }).catch((error: unknown) => {
-      // there is no answer from a program that is gone
-      if (!(error instanceof EngineError) || error.kind !== "unavailable") throw error;
-    });
-    await answer;
+    await before.call("upgrade", { command }).catch(ignoreGone);
     await this.#connection;
   }
 
@@ -225,8 +221,13 @@ class MonitorClient implements ConnectedMonitor {
           },
         });
         const { version, pid } = await connection.call("hello", { version: protocolVersion });
-        if (version !== protocolVersion)
-          throw new EngineError("conflict", `the monitor speaks version ${version}, this daemon ${protocolVersion}`);
+        if (version !== protocolVersion) {
+          if (Date.now() > deadline)
+            throw new EngineError("conflict", `the monitor speaks version ${version}, this daemon ${protocolVersion}`);
+          // it becomes ours by its own upgrade, and containers notice nothing
+          await connection.call("upgrade", { command: this.#options.spawn() }).catch(ignoreGone);
+          continue;
+        }
         this.pid = pid;
         this.#identity = processIdentity(pid);
         installed = true;
@@ -404,3 +405,8 @@ class MonitorClient implements ConnectedMonitor {
 
 const ownerName = ({ id, execId }: { id: string; execId?: string }): string =>
   execId === undefined ? id : `${id} ${execId}`;
+
+/** There is no answer from a program that has been replaced. */
+function ignoreGone(error: unknown): void {
+  if (!(error instanceof EngineError) || error.kind !== "unavailable") throw error;
+}

@@ -5,6 +5,7 @@ import { EngineError } from "../base/errors.ts";
 import { tryLockFile } from "../kernel/descriptor.ts";
 import { becomeSubreaper, nameProcess } from "../kernel/prctl.ts";
 import { listenUnix, sendDescriptors } from "../kernel/socket.ts";
+import { logDrivers } from "../logs/drivers.ts";
 import { adopt } from "./adopt.ts";
 import { attachServer } from "./attach.ts";
 import { Control } from "./control.ts";
@@ -29,6 +30,9 @@ export async function runMonitor(options: { execRoot: string }): Promise<void> {
   if (!tryLockFile(lock)) throw new EngineError("conflict", `another monitor serves ${options.execRoot}`);
   // signals meant for the daemon's group or session must not take the containers' output away
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGPIPE"] as const) process.on(signal, () => {});
+  // one container's trouble must not take the others' monitor down; its log says what happened
+  process.on("uncaughtException", (error) => console.error("uncaught:", error));
+  process.on("unhandledRejection", (error) => console.error("unhandled:", error));
   becomeSubreaper();
   nameProcess("berth-monitor");
 
@@ -86,6 +90,9 @@ export async function runMonitor(options: { execRoot: string }): Promise<void> {
     join(folder, "attach.sock"),
   );
   await listen(control.server, join(folder, "control.sock"));
+
+  // the first container shall not wait for it
+  setImmediate(() => void logDrivers["json-file"]());
 
   let idleSince = Date.now();
   setInterval(() => {

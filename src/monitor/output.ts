@@ -3,22 +3,29 @@ import { bytesWaiting } from "../kernel/fifo.ts";
 
 /** How long a descendant may hold a pipe open in silence after the process ended. */
 const silenceMs = 50;
+/** How soon a terminal that nobody has open is looked at again. */
+const reopenMs = 100;
 
 /** Reads a FIFO or a pty until its end and hands each chunk on; what is not taken is not read. */
 export class Output {
   readonly fd: number;
   /** Settles when all output was taken. */
   readonly done: Promise<void>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #tty: boolean;
+  #reader: ReadableStreamDefaultReader<Uint8Array>;
   #lastReadMs = 0;
   #busy = false;
   #parked = false;
   #finished = false;
 
-  constructor(fd: number, take: (chunk: Uint8Array) => Promise<void> | void) {
+  #draining = false;
+  #hurry: (() => void) | undefined;
+
+  constructor(fd: number, options: { tty: boolean; take: (chunk: Uint8Array) => Promise<void> | void }) {
     this.fd = fd;
-    this.#reader = Bun.file(fd).stream().getReader() as ReadableStreamDefaultReader<Uint8Array>;
-    this.done = this.#pump(take).finally(() => {
+    this.#tty = options.tty;
+    this.#reader = readerOf(fd);
+    this.done = this.#pump(options.take).finally(() => {
       this.#finished = true;
     });
   }
@@ -29,6 +36,8 @@ export class Output {
    */
   async drain(): Promise<void> {
     this.#lastReadMs = performance.now();
+    this.#draining = true;
+    this.#hurry?.();
     while (!this.#finished) {
       const { promise: tick, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, 10);
@@ -55,22 +64,42 @@ export class Output {
   }
 
   async #pump(take: (chunk: Uint8Array) => Promise<void> | void): Promise<void> {
-    try {
-      for (;;) {
-        const { done, value } = await this.#reader.read();
-        if (done) return;
-        this.#busy = true;
-        this.#lastReadMs = performance.now();
-        await take(value);
-        this.#busy = false;
-        if (this.#parked) await new Promise<never>(() => {}); // until the program is replaced
+    for (;;) {
+      const last = this.#draining;
+      try {
+        await this.#readToEnd(take);
+      } catch (error) {
+        // a pty says EIO while nobody has it open; anything else must not take the other containers' monitor down
+        if ((error as NodeJS.ErrnoException).code !== "EIO") console.error("reading a container's output:", error);
       }
-    } catch (error) {
-      // a pty says EIO when its last user has closed it
-      if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
-    } finally {
       this.#busy = false;
+      if (!this.#tty || last) return;
+      // a program may close its terminal and open it again, as init systems do: the end is the end of the process
+      await this.#pause();
+      this.#reader = readerOf(this.fd);
     }
+  }
+
+  async #readToEnd(take: (chunk: Uint8Array) => Promise<void> | void): Promise<void> {
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done) return;
+      this.#busy = true;
+      this.#lastReadMs = performance.now();
+      await take(value);
+      this.#busy = false;
+      if (this.#parked) await new Promise<never>(() => {}); // until the program is replaced
+    }
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#draining) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#hurry = resolve;
+    const timer = setTimeout(resolve, reopenMs);
+    await promise;
+    clearTimeout(timer);
+    this.#hurry = undefined;
   }
 
   #nothingWaits(): boolean {
@@ -81,3 +110,6 @@ export class Output {
     }
   }
 }
+
+const readerOf = (fd: number): ReadableStreamDefaultReader<Uint8Array> =>
+  Bun.file(fd).stream().getReader() as ReadableStreamDefaultReader<Uint8Array>;

@@ -136,6 +136,18 @@ for (const family of ["crun", "runc"] as const) {
   });
 }
 
+test("a terminal that its program closes and opens again goes on", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const spec = bench.spec(shell("echo before; exec 0<&- 1>&- 2>&-; sleep 0.2; exec >/dev/console 2>&1; echo after"), {
+    tty: true,
+  });
+  await bench.monitor.create(spec);
+  await bench.monitor.start(spec.id, 1);
+  await bench.exited(spec.id);
+  expect(bench.lines(spec)).toEqual(["before\r\n", "after\r\n"]);
+});
+
 test("a container killed for want of memory says so, another one does not", async () => {
   await using bench = new Bench("crun");
   await bench.connect();

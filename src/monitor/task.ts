@@ -56,7 +56,7 @@ export class Task {
     if ("pty" in stdio) {
       this.pty = stdio.pty;
       this.stdin = new Stdin(stdio.pty, { ownsFd: false });
-      this.outputs.push(new Output(stdio.pty, (chunk) => this.#take("stdout", chunk)));
+      this.outputs.push(new Output(stdio.pty, { tty: true, take: (chunk) => this.#take("stdout", chunk) }));
     } else {
       this.stdin =
         stdio.stdin === undefined
@@ -64,7 +64,8 @@ export class Task {
           : new Stdin(stdio.stdin, { ownsFd: true, onClosed: () => options.onStdinClosed?.(this) });
       for (const stream of ["stdout", "stderr"] as const) {
         const fd = stdio[stream];
-        if (fd !== undefined) this.outputs.push(new Output(fd, (chunk) => this.#take(stream, chunk)));
+        if (fd !== undefined)
+          this.outputs.push(new Output(fd, { tty: false, take: (chunk) => this.#take(stream, chunk) }));
       }
     }
     const stdinOnce = "execId" in options.spec || options.spec.stdinOnce;

@@ -1,4 +1,4 @@
-import { closeSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, errorMessage } from "../base/errors.ts";
@@ -69,6 +69,8 @@ export class OciRuntime implements RuntimeDriver {
       return readPid(pidFile);
     } catch (error) {
       throw runtimeError("exec", error, { id });
+    } finally {
+      rmSync(pidFile, { force: true });
     }
   }
 
