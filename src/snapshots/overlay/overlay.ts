@@ -114,7 +114,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
 
   paths(key: string): Record<string, string> {
     const folder = this.#container(key);
-    const lower = (this.#containers.get(key) ?? []).map((link) => this.#diff(this.#chainOfLink.get(link) ?? ""));
+    const lower = this.#folders(this.#containers.get(key) ?? []);
     return {
       LowerDir: [...lower, join(this.#root, "init")].join(":"),
       MergedDir: join(folder, "merged"),
@@ -128,7 +128,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   }
 
   changes(key: string): Promise<readonly Change[]> {
-    return upperChanges(join(this.#container(key), "upper"), this.#lower(key).map((link) => this.#diff(this.#chainOfLink.get(link) ?? "")));
+    return upperChanges(join(this.#container(key), "upper"), this.#folders(this.#lower(key)));
   }
 
   diffTar(key: string): Readable {
@@ -241,6 +241,14 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     const lower = this.#containers.get(key);
     if (!lower) throw new EngineError("not-found", `no writable snapshot ${key}`, { key });
     return lower;
+  }
+
+  /** Layers that were dropped as damaged are left out. */
+  #folders(links: readonly string[]): string[] {
+    return links.flatMap((link) => {
+      const chainId = this.#chainOfLink.get(link);
+      return chainId === undefined ? [] : [this.#diff(chainId)];
+    });
   }
 
   #layer(chainId: string): Layer {
