@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -101,7 +100,7 @@ interface ContextMeta {
 
 /** A context of docker's store: contexts/meta/<sha256 of the name>/meta.json, PEM files under contexts/tls. */
 function contextEndpoint(name: string, configDir: string): Endpoint {
-  const folder = createHash("sha256").update(name).digest("hex");
+  const folder = new Bun.CryptoHasher("sha256").update(name).digest("hex");
   let meta: ContextMeta;
   try {
     meta = JSON.parse(readFileSync(join(configDir, "contexts/meta", folder, "meta.json"), "utf8"));

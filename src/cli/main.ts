@@ -8,21 +8,25 @@ import { describeFailure } from "./failure.ts";
 import { globalFlags } from "./global-flags.ts";
 import { configFolder, resolveEndpoint, type HostFlags } from "./host.ts";
 import { checkArity, usageHint, type Invocation } from "./invocation.ts";
+import { lightInput } from "./light-input.ts";
+import { lightOutput } from "./light-output.ts";
 import { FlagError, parseFlags } from "./parse.ts";
+
+const stdout = lightOutput(1);
+const stderr = lightOutput(2);
 
 /** Runs one command line (without the program's name) and gives its exit status; all output is written by then. */
 export async function runCli(argv: readonly string[]): Promise<number> {
   const program = basename(process.argv0) === "docker" ? "docker" : "berth";
-  process.stdout.on("error", leaveOnBrokenPipe);
   let status: number;
   try {
     status = await dispatch(program, argv);
   } catch (error) {
     const failure = describeFailure(error, "");
-    if (failure.message !== "") process.stderr.write(`${failure.message}\n`);
+    if (failure.message !== "") stderr.write(`${failure.message}\n`);
     status = failure.status;
   }
-  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  await Promise.all([flushed(stdout), flushed(stderr)]);
   return status;
 }
 
@@ -31,7 +35,7 @@ async function dispatch(program: string, argv: readonly string[]): Promise<numbe
   const values = global.values as unknown as HostFlags & { config?: string; version: boolean };
   if (values.version) {
     const { versionLine } = await import("./version-line.ts");
-    process.stdout.write(versionLine(program));
+    stdout.write(versionLine(program));
     return 0;
   }
   const [first, second] = global.args;
@@ -70,14 +74,14 @@ async function runCommand(invocation: Invocation, argv: readonly string[], flags
   const { command, program, path } = invocation;
   const parsed = readFlags(invocation, argv);
   if (parsed.help) {
-    if (parsed.shortHelp) process.stderr.write("Flag shorthand -h has been deprecated, use --help\n");
+    if (parsed.shortHelp) stderr.write("Flag shorthand -h has been deprecated, use --help\n");
     const { commandHelp } = await import("./help.ts");
-    process.stdout.write(commandHelp(invocation, process.stdout.columns));
+    stdout.write(commandHelp(invocation, stdout.columns));
     return 0;
   }
   for (const name of parsed.set) {
     const reason = command.flags[name]?.deprecated;
-    if (reason !== undefined) process.stderr.write(`Flag --${name} has been deprecated, ${reason}\n`);
+    if (reason !== undefined) stderr.write(`Flag --${name} has been deprecated, ${reason}\n`);
   }
   checkArity(invocation, parsed.args.length);
   const context = new Context(flags, program, path);
@@ -109,9 +113,9 @@ function readFlags(invocation: Invocation, argv: readonly string[]): ReturnType<
 
 /** What commands get; the connection and signal handlers are made when first looked at. */
 class Context {
-  readonly stdin = process.stdin;
-  readonly stdout = process.stdout;
-  readonly stderr = process.stderr;
+  readonly stdin = lightInput();
+  readonly stdout = stdout;
+  readonly stderr = stderr;
   readonly env = process.env;
   readonly configDir: string;
   readonly program: string;
@@ -153,13 +157,13 @@ class Context {
 
 async function showRootHelp(program: string): Promise<number> {
   const { rootHelp } = await import("./help.ts");
-  process.stdout.write(await rootHelp(program, process.stdout.columns));
+  stdout.write(await rootHelp(program, stdout.columns));
   return 0;
 }
 
 async function showGroupHelp(program: string, group: string): Promise<number> {
   const { groupHelp } = await import("./help.ts");
-  process.stdout.write(await groupHelp(program, group));
+  stdout.write(await groupHelp(program, group));
   return 0;
 }
 
@@ -172,14 +176,8 @@ async function showHelp(program: string, words: readonly string[]): Promise<numb
   const load = findCommand(path);
   if (load === undefined) throw new ExitError(1, `unknown help topic: ${words.join(" ")}`);
   const { commandHelp } = await import("./help.ts");
-  process.stdout.write(commandHelp({ program, path, command: await load() }, process.stdout.columns));
+  stdout.write(commandHelp({ program, path, command: await load() }, stdout.columns));
   return 0;
-}
-
-/** `berth ps | head -1`: the reader left, so there is nobody to tell. 141 is what a shell shows for SIGPIPE. */
-function leaveOnBrokenPipe(error: Error): void {
-  if ("code" in error && error.code === "EPIPE") process.exit(141);
-  throw error;
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {

@@ -7,7 +7,7 @@ export interface Session {
   readonly stream: Duplex;
   readonly multiplexed: boolean;
   /** Absent: nothing is sent and our side is closed at once. */
-  readonly stdin: NodeJS.ReadStream | undefined;
+  readonly stdin: AsyncIterable<Uint8Array> | undefined;
   readonly stdout: NodeJS.WriteStream | undefined;
   readonly stderr: NodeJS.WriteStream | undefined;
   /** Looked for in stdin of a terminal session. */
@@ -18,7 +18,7 @@ export interface Session {
 export function pump(session: Session): Promise<"ended" | "detached"> {
   const { promise, resolve, reject } = Promise.withResolvers<"ended" | "detached">();
   receive(session).then(() => resolve("ended"), reject);
-  send(session, () => resolve("detached"));
+  void send(session, () => resolve("detached"));
   return promise;
 }
 
@@ -53,23 +53,19 @@ function receive({ stream, multiplexed, stdout, stderr }: Session): Promise<void
   return promise;
 }
 
-function send({ stream, stdin, detachKeys }: Session, detached: () => void): void {
-  if (stdin === undefined) {
-    stream.end();
-    return;
-  }
+async function send({ stream, stdin, detachKeys }: Session, detached: () => void): Promise<void> {
   const filter = detachKeys === undefined ? undefined : new DetachFilter(detachKeys);
-  stdin.on("data", (chunk: Uint8Array) => {
-    const found = filter?.push(chunk);
-    const bytes = found?.pass ?? chunk;
-    if (bytes.length > 0 && !stream.destroyed && !stream.write(bytes)) {
-      stdin.pause();
-      stream.once("drain", () => stdin.resume());
+  try {
+    for await (const chunk of stdin ?? []) {
+      const found = filter?.push(chunk);
+      const bytes = found?.pass ?? chunk;
+      if (stream.destroyed) return;
+      if (bytes.length > 0 && !stream.write(bytes)) await new Promise<void>((resume) => stream.once("drain", resume));
+      if (found?.detached === true) return detached();
     }
-    if (found?.detached === true) detached();
-  });
+  } catch {
+    // our own input broke: for the container that is its end
+  }
   // half-close: the container reads end of file, its output still comes
-  stdin.on("end", () => stream.end());
-  stdin.on("error", () => stream.end());
-  stdin.resume();
+  stream.end();
 }

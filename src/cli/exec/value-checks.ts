@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { parseIp } from "../../base/ip.ts";
 import { goQuote } from "../parse.ts";
 import { parseBytes } from "../values/bytes.ts";
 import { parseCsvLine } from "../values/csv.ts";
@@ -13,7 +13,7 @@ export function checkAttach(value: string): void {
 }
 
 export function checkIp(value: string): void {
-  if (isIP(value.trim()) === 0) throw new Error(`IP address is not correctly formatted: ${value}`);
+  if (parseIp(value.trim()) === undefined) throw new Error(`IP address is not correctly formatted: ${value}`);
 }
 
 /** `host:ip`, `host=ip`, an IPv6 address with or without brackets, or the daemon's `host-gateway`. */
@@ -21,7 +21,7 @@ export function checkExtraHost(value: string): void {
   const { name, address } = splitExtraHost(value);
   if (name === "" || address === undefined) throw new Error(`bad format for add-host: ${goQuote(value)}`);
   if (address === "host-gateway") return;
-  if (isIP(address) === 0) throw new Error(`invalid IP address in add-host: ${goQuote(address)}`);
+  if (parseIp(address) === undefined) throw new Error(`invalid IP address in add-host: ${goQuote(address)}`);
 }
 
 /** The form the API takes: `host:ip` without brackets. */

@@ -61,7 +61,8 @@ function parsePortSpec(raw: string): { port: string; binding: PortBinding }[] {
   const address = unbracket(parts.slice(0, -2).join(":"));
   const { proto, port } = splitProto(containerText);
   // Go's net.ParseIP knows no zones.
-  if (address !== "" && (parseIp(address) === undefined || address.includes("%"))) throw invalid(`invalid IP address: ${address}`);
+  if (address !== "" && (parseIp(address) === undefined || address.includes("%")))
+    throw invalid(`invalid IP address: ${address}`);
   if (port === "") throw invalid(`no port specified: ${raw}<empty>`);
   const container = portRange(port);
   if (container === undefined) throw invalid(`invalid containerPort: ${port}`);
