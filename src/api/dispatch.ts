@@ -43,7 +43,7 @@ export async function dispatch(exchange: Exchange, deps: ApiDeps, log: Log): Pro
       return;
     }
     checkVersion(minor, given);
-    const found = match(method, path) ?? (method === "HEAD" ? match("GET", path) : undefined);
+    const found = match(method, path);
     if (!found) throw new EngineError("not-found", "page not found");
     const search = new URLSearchParams(mark < 0 ? "" : target.slice(mark + 1));
     await run(found.id, { exchange, deps, params: found.params, search, minor });
@@ -118,7 +118,10 @@ async function readBody<Id extends OperationId>(
   if (type !== "application/json" && type !== "") {
     throw new EngineError("invalid", `unsupported Content-Type header (${type}): must be 'application/json'`);
   }
-  return validateBody(id, lift(id, minor, parseJson(bytes.toString("utf8"))));
+  const value = parseJson(bytes.toString("utf8"));
+  if (value === null && id === "ContainerCreate")
+    throw new EngineError("invalid", "config cannot be empty in order to create a container");
+  return validateBody(id, lift(id, minor, value ?? {}));
 }
 
 function parseJson(text: string): unknown {

@@ -61,12 +61,17 @@ export function flag(filters: Filters, key: string): boolean | undefined {
   return yes;
 }
 
-/** moby filters.ExactMatch falls back on regular expressions for names; a pattern that does not compile matches itself only. */
+/**
+ * Whether a name matches a filter's regular expression, anywhere in it. What does not compile, or could backtrack for
+ * long (a repeated group, many repetitions), matches as plain text: RE2 has no such patterns' cost, JavaScript has.
+ */
 export function pattern(text: string): (name: string) => boolean {
+  const repetitions = text.match(/[*+{]/g)?.length ?? 0;
+  if (repetitions > 3 || /\)[*+{]/.test(text)) return (name) => name.includes(text);
   try {
     const expression = new RegExp(text);
     return (name) => name === text || expression.test(name);
   } catch {
-    return (name) => name === text;
+    return (name) => name === text; // not a regular expression
   }
 }

@@ -24,14 +24,12 @@ export async function diskUsageJson(deps: ApiDeps, types: ReadonlySet<string>) {
     : null;
   const volumes = types.has("volume")
     ? await Promise.all(
-        deps.volumes
-          .list()
-          .map(async (volume) =>
-            volumeJson(volume, {
-              bytes: await deps.volumes.usage(volume.name),
-              references: deps.volumes.users(volume.name).length,
-            }),
-          ),
+        deps.volumes.list().map(async (volume) =>
+          volumeJson(volume, {
+            bytes: await deps.volumes.usage(volume.name),
+            references: deps.volumes.users(volume.name).length,
+          }),
+        ),
       )
     : null;
   return {

@@ -7,7 +7,7 @@ export function eventLine(event: EngineEvent): string {
   if (type === "container" || type === "image") {
     head["status"] = action;
     head["id"] = id;
-    if (type === "container") head["from"] = attributes["image"] ?? "";
+    if (attributes["image"]) head["from"] = attributes["image"];
   }
   const sorted = Object.fromEntries(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
   const body = JSON.stringify({
