@@ -5,7 +5,7 @@ import type { Sandbox } from "../networks/network.ts";
 import { engineCaller } from "../spec/caller.ts";
 import type { Container } from "./container.ts";
 import type { ContainerDeps } from "./deps.ts";
-import { planRestart, settle } from "./exits.ts";
+import { containerExited, planRestart, settle } from "./exits.ts";
 import type { HealthChecks } from "./health/health.ts";
 import { finishRemoval } from "./remove.ts";
 import { removeBundle } from "./start/bundle.ts";
@@ -21,7 +21,7 @@ import { isLive, move } from "./state.ts";
 export async function restoreContainers(deps: ContainerDeps, health: HealthChecks): Promise<void> {
   const rows = deps.records.list();
   const live = rows.filter(({ state }) => isLive(state));
-  const { adopted } = await deps.monitor.adopt(
+  const { adopted, gone } = await deps.monitor.adopt(
     live.map((container) => ({
       ...createProcess(deps, container),
       identity: { pid: container.state.pid, identity: container.state.pidIdentity },
@@ -35,6 +35,10 @@ export async function restoreContainers(deps: ContainerDeps, health: HealthCheck
   await letGo(deps, live);
   for (const container of live) health.begin(container.id);
   const rest = rows.filter(({ state }) => !isLive(state));
+  for (const exit of gone) {
+    if (exit.execId !== undefined) continue;
+    containerExited(deps, exit).catch((error: unknown) => deps.settings.log("error", "handling the exit of a container failed", { id: exit.id, error: errorMessage(error) }));
+  }
   finishLater(deps, rest);
 }
 

@@ -29,6 +29,8 @@ export interface TestDaemon extends AsyncDisposable {
   /** SIGKILL, and waits until it is gone. */
   kill(): Promise<void>;
   stop(): Promise<void>;
+  /** Waits until it ended by itself; gives the signal, or the exit status. */
+  ended(): Promise<string>;
 }
 
 /** Starts a daemon of its own folders; `await using` removes its containers, its processes and all it made. */
@@ -74,6 +76,11 @@ export async function startDaemon(options: { args?: readonly string[]; env?: Rec
       child?.kill("SIGTERM");
       await child?.exited;
     },
+    ended: async () => {
+      const gone = child;
+      await until("the daemon ends", () => gone?.exitCode !== null || gone?.signalCode !== null);
+      return gone?.signalCode ?? String(gone?.exitCode);
+    },
     [Symbol.asyncDispose]: () => dispose(daemon),
   };
   await daemon.start();
@@ -90,7 +97,9 @@ async function dispose(daemon: TestDaemon): Promise<void> {
   const ids = await daemon.docker(["ps", "-aq"]).then(({ stdout }) => stdout.split("\n").filter(Boolean), () => []);
   if (ids.length > 0) await daemon.docker(["rm", "-f", "-v", ...ids]);
   const monitor = await daemon.monitorPid().catch(() => 0);
+  const bridge = await bridgeOf(daemon).catch(() => "");
   await daemon.stop();
+  if (bridge !== "") await removeNetwork(bridge);
   if (monitor > 1) {
     try {
       process.kill(monitor, "SIGKILL");
@@ -106,6 +115,17 @@ async function dispose(daemon: TestDaemon): Promise<void> {
 export async function mounts(folder: string): Promise<string[]> {
   const lines = (await readFile("/proc/self/mountinfo", "utf8")).split("\n");
   return lines.map((line) => line.split(" ")[4] ?? "").filter((target) => target.startsWith(`${folder}/`));
+}
+
+/** Name of the default bridge, which the engine's nft tables have too. */
+export const bridgeOf = (daemon: TestDaemon): Promise<string> => daemon.ok("network", "inspect", "-f", '{{index .Options "com.docker.network.bridge.name"}}', "bridge");
+
+/** A daemon that stops leaves its bridge and rules to the containers that go on. */
+async function removeNetwork(bridge: string): Promise<void> {
+  for (const table of (await run(["nft", "list", "tables"])).stdout.split("\n")) {
+    if (table.endsWith(` ${bridge}`)) await run(["nft", "delete", ...table.split(" ")]);
+  }
+  await run(["ip", "link", "delete", bridge]);
 }
 
 /** The monitor of an exec root; throws when none runs. */

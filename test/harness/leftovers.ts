@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestDaemon } from "./daemon.ts";
-import { mounts } from "./daemon.ts";
+import { bridgeOf, mounts } from "./daemon.ts";
 import { run } from "./run.ts";
 
 /** All that containers make on this machine, to be compared with what was there before. */
@@ -25,9 +25,11 @@ const list = (folder: string): Promise<string[]> =>
 
 /** Looks at mounts, namespaces, folders, cgroups, interfaces and port maps of a daemon that has no containers. */
 export async function leftovers(daemon: TestDaemon): Promise<Leftovers> {
-  const bridge = await daemon.ok("network", "inspect", "-f", '{{index .Options "com.docker.network.bridge.name"}}', "bridge");
+  const bridge = await bridgeOf(daemon);
   const links = (await run(["ip", "-o", "link", "show", "master", bridge])).stdout.split("\n").filter(Boolean);
-  const ruleset = (await run(["nft", "list", "ruleset"])).stdout;
+  // The engine's tables have its bridge's name; those of other engines on this machine are not ours to look at.
+  const tables = (await run(["nft", "list", "tables"])).stdout.split("\n").filter((line) => line.endsWith(` ${bridge}`));
+  const rules = await Promise.all(tables.map(async (table) => (await run(["nft", "list", ...table.split(" ")])).stdout));
   return {
     mounts: (await mounts(daemon.folder)).length,
     namespaces: await list(join(daemon.execRoot, "netns")),
@@ -36,7 +38,7 @@ export async function leftovers(daemon: TestDaemon): Promise<Leftovers> {
     snapshots: (await snapshotsOf(daemon)).length,
     cgroups: await cgroupsOf(daemon),
     links: links.map((line) => line.split(": ")[1] ?? ""),
-    elements: (ruleset.match(/dnat|elements = \{[^}]*\}/g) ?? []).filter((text) => text.startsWith("elements")).join("\n"),
+    elements: rules.flatMap((text) => text.match(/elements = \{[^}]*\}/g) ?? []).sort().join("\n"),
     volumes: await daemon.ok("volume", "ls", "-q"),
   };
 }
