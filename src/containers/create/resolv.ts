@@ -50,6 +50,8 @@ function planLink(row: string, context: CreateContext): ResolvPlan["links"][numb
   const name = rawName.replace(/^\//, "");
   // inspect writes links as /name:/owner/alias, and clients send that back
   const alias = rawAlias?.split("/").at(-1) || name;
+  // it becomes a word of /etc/hosts
+  if (!/^[\w.-]+$/.test(alias)) throw new EngineError("invalid", `bad format for links: ${row}`, { link: row });
   try {
     let child = context.containers(name);
     for (let hop = 0; hop < 16; hop += 1) {

@@ -242,6 +242,11 @@ const refused: readonly (readonly [what: string, request: CreateRequest, text: s
     "could not get container for ghost: No such container: ghost",
   ],
   ["a link with three parts", { HostConfig: { Links: ["a:b:c"] } }, "bad format for links: a:b:c"],
+  [
+    "a line break in an alias",
+    { HostConfig: { Links: ["other:a\n6.6.6.6 b"] } },
+    "bad format for links: other:a\n6.6.6.6 b",
+  ],
   ["volumes from nowhere", { HostConfig: { VolumesFrom: ["ghost"] } }, "No such container: ghost"],
   [
     "a device rule",
