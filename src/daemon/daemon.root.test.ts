@@ -130,6 +130,18 @@ describe("a daemon", () => {
     expect((await get("/_ping")).status).toBe(200);
   });
 
+  test("with --tlsverify lets in who shows a certificate of its authority, and nobody else", async () => {
+    const pem = (name: string): string => join(import.meta.dir, "../api/fixtures/tls", name);
+    const text = (name: string): string => readFileSync(pem(name), "utf8");
+    const { log } = await start("-H", "tcp://127.0.0.1:0", "--tlsverify", "--tlscacert", pem("ca.pem"), "--tlscert", pem("server.pem"), "--tlskey", pem("server.key"));
+    const url = `https://127.0.0.1:${/tcp:\/\/127\.0\.0\.1:(\d+)/.exec(log())?.[1]}/_ping`;
+    const ping = (tls: Record<string, string>) => fetch(url, { tls: { ca: text("ca.pem"), ...tls }, keepalive: false }).then((answer) => answer.text(), (error: Error) => `refused: ${error.name}`);
+    expect(await ping({ cert: text("client.pem"), key: text("client.key") })).toBe("OK");
+    expect(await ping({ cert: text("stranger.pem"), key: text("stranger.key") })).toStartWith("refused");
+    expect(await ping({})).toStartWith("refused");
+    expect((await get("/_ping")).status).toBe(200);
+  });
+
   test("tells the service manager when it is ready", async () => {
     const path = join(root, "notify.sock");
     const listener = Bun.spawn(["python3", "-c", "import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind(sys.argv[1]);print('bound',flush=True);print(s.recv(99).decode(),flush=True)", path], { stdio: ["ignore", "pipe", "ignore"] });
