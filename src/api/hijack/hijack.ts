@@ -13,6 +13,9 @@ import { DetachFilter } from "./detach.ts";
 /** How often a client that only stopped sending is asked whether it is still there. */
 const goneCheckMs = 1000;
 
+/** How long a client may stay after the end of the output without closing its side. */
+const lingerMs = 10_000;
+
 export interface HijackOptions {
   readonly tty: boolean;
   readonly minor: ApiMinor;
@@ -111,8 +114,10 @@ async function toClient(remote: Duplex, socket: Socket): Promise<void> {
     // destroyed on either side: both end below
   }
   // Our side closes first; the client reads to the end and then closes (engine-api.md 1.4).
-  if (!socket.destroyed) socket.end();
-  setTimeout(() => socket.destroy(), 10_000).unref(); // a client that never closes
+  if (socket.destroyed) return;
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(timer));
 }
 
 /** What the client types. Its end is the end of stdin, not of the attachment: output goes on. */

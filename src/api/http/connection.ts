@@ -149,7 +149,8 @@ export class Connection {
     } else {
       void this.#discard();
     }
-    setTimeout(() => this.socket.destroy(), lingerMs * 10).unref();
+    const timer = setTimeout(() => this.socket.destroy(), lingerMs * 10);
+    this.socket.once("close", () => clearTimeout(timer));
   }
 
   async #discard(): Promise<void> {
