@@ -6,6 +6,7 @@ export function parseGoDuration(text: string): number | undefined {
   if (body === "0") return 0;
   if (!/^(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(body)) return undefined;
   let ns = 0;
-  for (const [, count = "", unit = ""] of body.matchAll(/([0-9.]+)(ns|us|µs|μs|ms|s|m|h)/g)) ns += Number(count) * (unitsNs[unit] ?? 0);
+  for (const [, count = "", unit = ""] of body.matchAll(/([0-9.]+)(ns|us|µs|μs|ms|s|m|h)/g))
+    ns += Number(count) * (unitsNs[unit] ?? 0);
   return Math.round(sign === "-" ? -ns : ns);
 }

@@ -6,7 +6,11 @@ import { decompress } from "./decompress.ts";
 const plain = Buffer.from("some text that is repeated\n".repeat(10_000));
 const byHost = (program: string): Buffer => Buffer.from(Bun.spawnSync([program, "-c"], { stdin: plain }).stdout);
 
-async function run(packed: Buffer, limits?: { freeBytes: number; maxRatio: number }, chunkBytes = 1000): Promise<Buffer> {
+async function run(
+  packed: Buffer,
+  limits?: { freeBytes: number; maxRatio: number },
+  chunkBytes = 1000,
+): Promise<Buffer> {
   const chunks = function* (): Generator<Buffer> {
     for (let at = 0; at < packed.length; at += chunkBytes) yield packed.subarray(at, at + chunkBytes);
   };
@@ -35,7 +39,8 @@ test.each([
 ])("decompress() refuses %s data that is cut short or broken", async (name, pack) => {
   const packed = pack();
   // Bun 1.4.5 ends a cut zstd stream without an error: there the tar's own end, or the digest, tells
-  if (name !== "zstd") await expect(run(packed.subarray(0, packed.length - 20))).rejects.toThrow(`not whole ${name} data`);
+  if (name !== "zstd")
+    await expect(run(packed.subarray(0, packed.length - 20))).rejects.toThrow(`not whole ${name} data`);
   const broken = Buffer.from(packed);
   broken.fill(0xff, 30, 60);
   await expect(run(broken)).rejects.toThrow(`not whole ${name} data`);

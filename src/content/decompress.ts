@@ -32,14 +32,18 @@ const chunkBytes = 1024 * 1024; // twice as fast as zlib's 16 KiB
  * The plain bytes of a stream whose compression is found by its first bytes. In this process, or for xz and bzip2 by
  * the host's program: never one of a container (CVE-2026-41567). Throws `invalid` for broken data and for bombs.
  */
-export async function* decompress(source: AsyncIterable<Uint8Array>, limits: InflateLimits = defaultInflateLimits): AsyncGenerator<Uint8Array, void> {
+export async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  limits: InflateLimits = defaultInflateLimits,
+): AsyncGenerator<Uint8Array, void> {
   const iterator = source[Symbol.asyncIterator]();
   const first = await peek(iterator);
   const packed = { bytes: first.length };
   const all = chain(first, iterator, packed);
   const compression = detectCompression(first);
   if (compression === "plain") return yield* all;
-  const inflated = compression === "xz" || compression === "bzip2" ? byProgram(compression, all) : inflate(compression, all);
+  const inflated =
+    compression === "xz" || compression === "bzip2" ? byProgram(compression, all) : inflate(compression, all);
   let plainBytes = 0;
   for await (const chunk of inflated) {
     plainBytes += chunk.length;
@@ -51,7 +55,8 @@ export async function* decompress(source: AsyncIterable<Uint8Array>, limits: Inf
 }
 
 async function* inflate(compression: "gzip" | "zstd", packed: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  const through = compression === "gzip" ? createGunzip({ chunkSize: chunkBytes }) : createZstdDecompress({ chunkSize: chunkBytes });
+  const through =
+    compression === "gzip" ? createGunzip({ chunkSize: chunkBytes }) : createZstdDecompress({ chunkSize: chunkBytes });
   const source = Readable.from(packed, { objectMode: false });
   let sourceError: Error | undefined;
   source.once("error", (error: Error) => void (sourceError = error));
@@ -62,7 +67,12 @@ async function* inflate(compression: "gzip" | "zstd", packed: AsyncIterable<Uint
     for await (const chunk of through) yield chunk as Buffer;
   } catch (error) {
     if (sourceError !== undefined) throw sourceError;
-    throw new EngineError("invalid", `the archive is not whole ${compression} data: ${errorMessage(error)}`, {}, { cause: error });
+    throw new EngineError(
+      "invalid",
+      `the archive is not whole ${compression} data: ${errorMessage(error)}`,
+      {},
+      { cause: error },
+    );
   } finally {
     source.destroy();
   }
@@ -70,7 +80,11 @@ async function* inflate(compression: "gzip" | "zstd", packed: AsyncIterable<Uint
 
 async function* byProgram(name: "xz" | "bzip2", packed: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const path = [`/usr/bin/${name}`, `/bin/${name}`].find((candidate) => existsSync(candidate));
-  if (!path) throw new EngineError("not-implemented", `the archive is packed with ${name}, which this host does not have: install ${name === "xz" ? "xz-utils" : "bzip2"}`);
+  if (!path)
+    throw new EngineError(
+      "not-implemented",
+      `the archive is packed with ${name}, which this host does not have: install ${name === "xz" ? "xz-utils" : "bzip2"}`,
+    );
   const child = spawn(path, ["-d", "-c", "-q"], { stdio: ["pipe", "pipe", "ignore"], env: {}, cwd: "/" });
   const exit = Promise.withResolvers<number>();
   child.once("error", () => exit.resolve(127)).once("close", (code) => exit.resolve(code ?? 255));
@@ -102,7 +116,11 @@ async function peek(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
   return first;
 }
 
-async function* chain(first: Uint8Array, rest: AsyncIterator<Uint8Array>, count: { bytes: number }): AsyncGenerator<Uint8Array, void> {
+async function* chain(
+  first: Uint8Array,
+  rest: AsyncIterator<Uint8Array>,
+  count: { bytes: number },
+): AsyncGenerator<Uint8Array, void> {
   try {
     if (first.length > 0) yield first;
     for (let next = await rest.next(); !next.done; next = await rest.next()) {

@@ -18,10 +18,14 @@ const digest = `sha256:${createHash("sha256").update(hello).digest("hex")}`;
 async function* of(...chunks: Buffer[]): AsyncGenerator<Buffer> {
   yield* chunks;
 }
-const text = async (): Promise<string> => Buffer.concat(await Array.fromAsync(store.read(digest) as AsyncIterable<Buffer>)).toString();
+const text = async (): Promise<string> =>
+  Buffer.concat(await Array.fromAsync(store.read(digest) as AsyncIterable<Buffer>)).toString();
 
 test("ingest() keeps verified content under its digest, and a second time changes nothing", async () => {
-  expect(await store.ingest(of(Buffer.from("he"), Buffer.from("llo")), { digest, sizeBytes: 5 })).toEqual({ digest, sizeBytes: 5 });
+  expect(await store.ingest(of(Buffer.from("he"), Buffer.from("llo")), { digest, sizeBytes: 5 })).toEqual({
+    digest,
+    sizeBytes: 5,
+  });
   await store.ingest(of(hello));
   expect([store.has(digest), store.sizeBytes(digest), await text()]).toEqual([true, 5, "hello"]);
   expect(store.list()).toEqual([{ digest, sizeBytes: 5 }]);
@@ -48,7 +52,8 @@ test("ingest() of a source that fails leaves nothing", async () => {
 });
 
 test("digests are no paths", () => {
-  for (const bad of ["sha256:../../etc/passwd", "sha256:abc", "../x", `sha512:${"a".repeat(64)}`]) expect(() => store.has(bad)).toThrow("invalid digest");
+  for (const bad of ["sha256:../../etc/passwd", "sha256:abc", "../x", `sha512:${"a".repeat(64)}`])
+    expect(() => store.has(bad)).toThrow("invalid digest");
 });
 
 test("collect() leaves what is needed or leased", async () => {

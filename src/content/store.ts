@@ -39,7 +39,8 @@ export class ContentStore {
     this.#root = options.root;
     for (const folder of ["sha256", "ingest"]) mkdirSync(join(this.#root, folder), { recursive: true, mode: 0o700 });
     // what an earlier process was receiving
-    for (const name of readdirSync(join(this.#root, "ingest"))) rmSync(join(this.#root, "ingest", name), { force: true });
+    for (const name of readdirSync(join(this.#root, "ingest")))
+      rmSync(join(this.#root, "ingest", name), { force: true });
   }
 
   has(digest: string): boolean {
@@ -61,7 +62,8 @@ export class ContentStore {
 
   /** A small blob whole. Throws `invalid` when it is longer than allowed. */
   async readAll(digest: string, maxBytes: number): Promise<Buffer> {
-    if (this.sizeBytes(digest) > maxBytes) throw new EngineError("invalid", `${digest} is longer than ${maxBytes} bytes`, { digest });
+    if (this.sizeBytes(digest) > maxBytes)
+      throw new EngineError("invalid", `${digest} is longer than ${maxBytes} bytes`, { digest });
     return readFile(this.path(digest));
   }
 
@@ -85,7 +87,10 @@ export class ContentStore {
   }
 
   list(): BlobInfo[] {
-    return readdirSync(join(this.#root, "sha256")).map((hex) => ({ digest: `sha256:${hex}`, sizeBytes: this.sizeBytes(`sha256:${hex}`) }));
+    return readdirSync(join(this.#root, "sha256")).map((hex) => ({
+      digest: `sha256:${hex}`,
+      sizeBytes: this.sizeBytes(`sha256:${hex}`),
+    }));
   }
 
   lease(): Lease {
@@ -103,7 +108,8 @@ export class ContentStore {
   }
 
   path(digest: string): string {
-    if (!digestPattern.test(digest)) throw new EngineError("invalid", `invalid digest ${JSON.stringify(digest)}`, { digest });
+    if (!digestPattern.test(digest))
+      throw new EngineError("invalid", `invalid digest ${JSON.stringify(digest)}`, { digest });
     return join(this.#root, "sha256", digest.slice(7));
   }
 
@@ -131,21 +137,25 @@ async function copy(source: AsyncIterable<Uint8Array>, file: FileHandle, expecte
   for await (const chunk of source) {
     expected.signal?.throwIfAborted();
     sizeBytes += chunk.length;
-    if (sizeBytes > limit) throw new EngineError("invalid", `the content is longer than ${limit} bytes`, { sizeBytes, limit });
+    if (sizeBytes > limit)
+      throw new EngineError("invalid", `the content is longer than ${limit} bytes`, { sizeBytes, limit });
     hash.update(chunk);
     await writeWhole(file, chunk);
   }
-  if (expected.sizeBytes !== undefined && sizeBytes !== expected.sizeBytes) throw new EngineError("invalid", `the content is ${sizeBytes} bytes long, not ${expected.sizeBytes}`);
+  if (expected.sizeBytes !== undefined && sizeBytes !== expected.sizeBytes)
+    throw new EngineError("invalid", `the content is ${sizeBytes} bytes long, not ${expected.sizeBytes}`);
   const digest = `sha256:${hash.digest("hex")}`;
-  if (expected.digest !== undefined && digest !== expected.digest) throw new EngineError("invalid", `the content's digest is ${digest}, not ${expected.digest}`, { digest });
+  if (expected.digest !== undefined && digest !== expected.digest)
+    throw new EngineError("invalid", `the content's digest is ${digest}, not ${expected.digest}`, { digest });
   return { digest, sizeBytes };
 }
 
 async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
   try {
-    for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
+    for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT")) throw new EngineError("internal", "no space left on device", {}, { cause: error });
+    if (error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT"))
+      throw new EngineError("internal", "no space left on device", {}, { cause: error });
     throw error;
   }
 }
@@ -159,4 +169,5 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-const missing = (digest: string): EngineError => new EngineError("not-found", `content ${digest} is not here`, { digest });
+const missing = (digest: string): EngineError =>
+  new EngineError("not-found", `content ${digest} is not here`, { digest });

@@ -29,7 +29,8 @@ async function dockerImages(archive: ImageArchive): Promise<DescribedImage[]> {
   const images: DescribedImage[] = [];
   for (const entry of value) {
     const { Config: config, RepoTags: tags, Layers: layers } = object(entry, "manifest.json");
-    if (typeof config !== "string" || !strings(layers) || !(tags === null || tags === undefined || strings(tags))) throw badImage("invalid image archive: manifest.json is not of Docker's form");
+    if (typeof config !== "string" || !strings(layers) || !(tags === null || tags === undefined || strings(tags)))
+      throw badImage("invalid image archive: manifest.json is not of Docker's form");
     images.push(await imageOf(archive, config, layers, (tags ?? []).map(checkedTag)));
   }
   return images;
@@ -43,24 +44,34 @@ async function layoutImages(archive: ImageArchive): Promise<DescribedImage[]> {
     const found = await manifestImage(archive, object(descriptor, "index.json"), 0);
     if (found) images.push(found);
   }
-  if (images.length === 0) throw badImage(`invalid image archive: no image for ${hostPlatform.os}/${hostPlatform.architecture} in it`);
+  if (images.length === 0)
+    throw badImage(`invalid image archive: no image for ${hostPlatform.os}/${hostPlatform.architecture} in it`);
   return images;
 }
 
-async function manifestImage(archive: ImageArchive, descriptor: Members, depth: number): Promise<DescribedImage | undefined> {
+async function manifestImage(
+  archive: ImageArchive,
+  descriptor: Members,
+  depth: number,
+): Promise<DescribedImage | undefined> {
   const document = await blob(archive, descriptor);
   const what = String(descriptor["digest"]);
   const manifest = object((await archive.document(document)).value, what);
   // a document that reads as both kinds would be one image here and another elsewhere (GHSA-5j5w-g665-5m35)
   const isIndex = manifest["manifests"] !== undefined;
-  if (isIndex && (manifest["config"] !== undefined || manifest["layers"] !== undefined)) throw badImage(`invalid image archive: ${what} is a manifest and an index at once`);
+  if (isIndex && (manifest["config"] !== undefined || manifest["layers"] !== undefined))
+    throw badImage(`invalid image archive: ${what} is a manifest and an index at once`);
   const [declared, own] = [descriptor["mediaType"], manifest["mediaType"]];
-  if (typeof declared === "string" && typeof own === "string" && declared !== own) throw badImage(`invalid image archive: ${what} is ${own}, not ${declared}`);
-  if (typeof declared === "string" && /(index|manifest\.list)/.test(declared) !== isIndex) throw badImage(`invalid image archive: ${what} is not ${declared}`);
+  if (typeof declared === "string" && typeof own === "string" && declared !== own)
+    throw badImage(`invalid image archive: ${what} is ${own}, not ${declared}`);
+  if (typeof declared === "string" && /(index|manifest\.list)/.test(declared) !== isIndex)
+    throw badImage(`invalid image archive: ${what} is not ${declared}`);
   const references = names(descriptor);
   if (isIndex) {
     if (depth > 2) throw badImage("invalid image archive: indexes within indexes");
-    const fitting = list(manifest["manifests"], what).map((entry) => object(entry, what)).find(isForHost);
+    const fitting = list(manifest["manifests"], what)
+      .map((entry) => object(entry, what))
+      .find(isForHost);
     const image = fitting ? await manifestImage(archive, fitting, depth + 1) : undefined;
     return image && { ...image, references: references.length > 0 ? references : image.references };
   }
@@ -69,13 +80,21 @@ async function manifestImage(archive: ImageArchive, descriptor: Members, depth: 
   return imageOf(archive, await blob(archive, object(manifest["config"], what)), layers, references);
 }
 
-async function imageOf(archive: ImageArchive, configName: string, layers: readonly string[], references: readonly string[]): Promise<DescribedImage> {
+async function imageOf(
+  archive: ImageArchive,
+  configName: string,
+  layers: readonly string[],
+  references: readonly string[],
+): Promise<DescribedImage> {
   const { bytes, value } = await archive.document(configName);
   const config = object(value, configName) as Partial<OciImageConfig>;
   const diffIds = config.rootfs?.diff_ids;
-  if (config.rootfs?.type !== "layers" || !strings(diffIds) || diffIds.some((id) => !/^sha256:[0-9a-f]{64}$/.test(id))) throw badImage(`invalid image archive: ${configName} is no image configuration`);
-  if (diffIds.length !== layers.length) throw badImage(`invalid manifest, layers length mismatch: expected ${diffIds.length}, got ${layers.length}`);
-  if (typeof config.os !== "string" || typeof config.architecture !== "string") throw badImage(`invalid image archive: ${configName} names no platform`);
+  if (config.rootfs?.type !== "layers" || !strings(diffIds) || diffIds.some((id) => !/^sha256:[0-9a-f]{64}$/.test(id)))
+    throw badImage(`invalid image archive: ${configName} is no image configuration`);
+  if (diffIds.length !== layers.length)
+    throw badImage(`invalid manifest, layers length mismatch: expected ${diffIds.length}, got ${layers.length}`);
+  if (typeof config.os !== "string" || typeof config.architecture !== "string")
+    throw badImage(`invalid image archive: ${configName} names no platform`);
   if (config.os !== "linux") throw badImage(`cannot load ${config.os} image on linux`);
   for (const name of layers) archive.file(name);
   return { configBytes: bytes, config: config as OciImageConfig, layers, references };
@@ -85,10 +104,12 @@ async function imageOf(archive: ImageArchive, configName: string, layers: readon
 async function blob(archive: ImageArchive, descriptor: Members): Promise<string> {
   const { digest, size } = descriptor;
   const hex = /^sha256:([0-9a-f]{64})$/.exec(String(digest))?.[1];
-  if (hex === undefined || typeof size !== "number") throw badImage("invalid image archive: a descriptor without digest and size");
+  if (hex === undefined || typeof size !== "number")
+    throw badImage("invalid image archive: a descriptor without digest and size");
   const name = `blobs/sha256/${hex}`;
   const file = archive.file(name);
-  if (file.sizeBytes !== size) throw badImage(`invalid image archive: ${name} is ${file.sizeBytes} bytes long, not ${size}`);
+  if (file.sizeBytes !== size)
+    throw badImage(`invalid image archive: ${name} is ${file.sizeBytes} bytes long, not ${size}`);
   return name;
 }
 
@@ -112,14 +133,18 @@ function checkedTag(text: string): string {
     if (reference.tag === undefined || reference.digest !== undefined) throw badImage(`invalid tag "${text}"`);
     return familiarReference(reference);
   } catch (error) {
-    throw error instanceof EngineError && error.message.startsWith("invalid tag") ? error : badImage(`invalid tag "${text}"`);
+    throw error instanceof EngineError && error.message.startsWith("invalid tag")
+      ? error
+      : badImage(`invalid tag "${text}"`);
   }
 }
 
-const strings = (value: unknown): value is string[] => Array.isArray(value) && value.every((item) => typeof item === "string");
+const strings = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === "string");
 
 function object(value: unknown, where: string): Members {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) throw badImage(`invalid image archive: ${where} is not of the form it must have`);
+  if (value === null || typeof value !== "object" || Array.isArray(value))
+    throw badImage(`invalid image archive: ${where} is not of the form it must have`);
   return value as Members;
 }
 

@@ -39,13 +39,15 @@ export class ImageArchive implements AsyncDisposable {
     const file = this.#find(name);
     if (!file) throw badImage(`invalid image archive: ${JSON.stringify(name)} is named but not in it`);
     const named = /(?:^blobs\/sha256\/|^)([0-9a-f]{64})(?:\.json)?$/.exec(clean(name))?.[1];
-    if (named !== undefined && file.digest !== `sha256:${named}`) throw badImage(`invalid image archive: the digest of ${name} is ${file.digest}`);
+    if (named !== undefined && file.digest !== `sha256:${named}`)
+      throw badImage(`invalid image archive: the digest of ${name} is ${file.digest}`);
     return file;
   }
 
   async document(name: string): Promise<{ bytes: Buffer; value: unknown }> {
     const file = this.file(name);
-    if (file.sizeBytes > maxDocumentBytes) throw badImage(`invalid image archive: ${name} is longer than ${maxDocumentBytes} bytes`);
+    if (file.sizeBytes > maxDocumentBytes)
+      throw badImage(`invalid image archive: ${name} is longer than ${maxDocumentBytes} bytes`);
     const bytes = await readFile(file.path);
     try {
       return { bytes, value: JSON.parse(bytes.toString("utf8")) as unknown };
@@ -86,13 +88,20 @@ export class ImageArchive implements AsyncDisposable {
         if (bytes > maxBytes) throw badImage(`invalid image archive: more than ${maxBytes} bytes`);
         const path = clean(name);
         if (type === "symlink" || type === "link") {
-          this.#links.set(path, clean(type === "link" ? (linkname ?? "") : posix.join(posix.dirname(path), linkname ?? "")));
+          this.#links.set(
+            path,
+            clean(type === "link" ? (linkname ?? "") : posix.join(posix.dirname(path), linkname ?? "")),
+          );
         } else if (type === "file" || type === "contiguous-file") {
-          const file = await content.spool(member as AsyncIterable<Uint8Array>, { sizeBytes: size, ...(signal ? { signal } : {}) });
+          const file = await content.spool(member as AsyncIterable<Uint8Array>, {
+            sizeBytes: size,
+            ...(signal ? { signal } : {}),
+          });
           const before = this.#files.get(path);
           if (before) {
             await file[Symbol.asyncDispose]();
-            if (before.digest !== file.digest) throw badImage(`invalid image archive: it holds two different ${JSON.stringify(path)}`);
+            if (before.digest !== file.digest)
+              throw badImage(`invalid image archive: it holds two different ${JSON.stringify(path)}`);
           } else this.#files.set(path, file);
           continue;
         }

@@ -10,4 +10,5 @@ export function chainIds(diffIds: readonly string[]): string[] {
   return chain;
 }
 
-export const sha256 = (data: string | Uint8Array): string => `sha256:${createHash("sha256").update(data).digest("hex")}`;
+export const sha256 = (data: string | Uint8Array): string =>
+  `sha256:${createHash("sha256").update(data).digest("hex")}`;

@@ -14,7 +14,8 @@ export function applyChanges(config: OciRunConfig, lines: readonly string[]): Oc
       const [, word = "", rest = ""] = /^(\S+)\s*([^]*)$/.exec(trimmed) ?? [];
       const apply = instructions[word.toUpperCase()];
       if (!apply) throw invalid(`${word.toLowerCase()} is not a valid change command`);
-      if (rest === "" && word.toUpperCase() !== "CMD") throw invalid(`${word.toUpperCase()} requires at least one argument`);
+      if (rest === "" && word.toUpperCase() !== "CMD")
+        throw invalid(`${word.toUpperCase()} requires at least one argument`);
       changed = { ...changed, ...apply(rest.trim(), changed) };
     }
   }
@@ -25,11 +26,27 @@ const instructions: Record<string, (rest: string, config: OciRunConfig) => OciRu
   CMD: (rest, config) => ({ Cmd: command(rest, config) }),
   // moby parity: an entry point given without a command forgets the inherited command
   ENTRYPOINT: (rest, config) => ({ Entrypoint: command(rest, config), Cmd: null }),
-  ENV: (rest, config) => ({ Env: Object.entries(pairs("ENV", rest)).reduce((env, [key, value]) => setEnv(env, key, value), config.Env ?? []) }),
-  EXPOSE: (rest, config) => ({ ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(words(rest).flatMap(ports).map((port) => [port, {}])) } }),
+  ENV: (rest, config) => ({
+    Env: Object.entries(pairs("ENV", rest)).reduce((env, [key, value]) => setEnv(env, key, value), config.Env ?? []),
+  }),
+  EXPOSE: (rest, config) => ({
+    ExposedPorts: {
+      ...config.ExposedPorts,
+      ...Object.fromEntries(
+        words(rest)
+          .flatMap(ports)
+          .map((port) => [port, {}]),
+      ),
+    },
+  }),
   LABEL: (rest, config) => ({ Labels: { ...config.Labels, ...pairs("LABEL", rest) } }),
   USER: (rest) => ({ User: single("USER", rest) }),
-  VOLUME: (rest, config) => ({ Volumes: { ...config.Volumes, ...Object.fromEntries((jsonList(rest) ?? words(rest)).map((path) => [volume(path), {}])) } }),
+  VOLUME: (rest, config) => ({
+    Volumes: {
+      ...config.Volumes,
+      ...Object.fromEntries((jsonList(rest) ?? words(rest)).map((path) => [volume(path), {}])),
+    },
+  }),
   WORKDIR: (rest, config) => ({ WorkingDir: workdir(config.WorkingDir ?? "", single("WORKDIR", rest)) }),
   ONBUILD: (rest, config) => ({ OnBuild: [...(config.OnBuild ?? []), onBuild(rest)] }),
   STOPSIGNAL: (rest) => ({ StopSignal: single("STOPSIGNAL", rest) }),
@@ -63,8 +80,11 @@ function words(text: string): string[] {
 }
 
 const unquote = (word: string): string =>
-  word.replaceAll(/\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'/g, (_all, escaped: string | undefined, double: string | undefined, raw: string | undefined) =>
-    escaped ?? double?.replaceAll(/\\(["\\$])/g, "$1") ?? raw ?? "");
+  word.replaceAll(
+    /\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'/g,
+    (_all, escaped: string | undefined, double: string | undefined, raw: string | undefined) =>
+      escaped ?? double?.replaceAll(/\\(["\\$])/g, "$1") ?? raw ?? "",
+  );
 
 function pairs(name: string, text: string): Record<string, string> {
   const raw = [...text.matchAll(/(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s"'\\])+/g)].map(([word]) => word);
@@ -74,25 +94,33 @@ function pairs(name: string, text: string): Record<string, string> {
     if (value === undefined) throw invalid(`${name} must have two arguments`);
     return { [key]: unquote(value) };
   }
-  return Object.fromEntries(raw.map((word) => {
-    const equals = word.indexOf("=");
-    if (equals < 0) throw invalid(`Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`);
-    const key = unquote(word.slice(0, equals));
-    if (key === "") throw invalid(`${name} names can not be blank`);
-    return [key, unquote(word.slice(equals + 1))];
-  }));
+  return Object.fromEntries(
+    raw.map((word) => {
+      const equals = word.indexOf("=");
+      if (equals < 0)
+        throw invalid(`Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`);
+      const key = unquote(word.slice(0, equals));
+      if (key === "") throw invalid(`${name} names can not be blank`);
+      return [key, unquote(word.slice(equals + 1))];
+    }),
+  );
 }
 
 function setEnv(env: readonly string[], key: string, value: string): string[] {
   const entry = `${key}=${value}`;
-  return env.some((old) => old.startsWith(`${key}=`)) ? env.map((old) => (old.startsWith(`${key}=`) ? entry : old)) : [...env, entry];
+  return env.some((old) => old.startsWith(`${key}=`))
+    ? env.map((old) => (old.startsWith(`${key}=`) ? entry : old))
+    : [...env, entry];
 }
 
 function ports(word: string): string[] {
   const match = /^([0-9]+)(?:-([0-9]+))?(?:\/(tcp|udp|sctp))?$/i.exec(word);
   const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
   if (!match || first < 1 || last > 65535 || last < first) throw invalid(`invalid containerPort: ${word}`);
-  return Array.from({ length: last - first + 1 }, (_none, index) => `${first + index}/${(match[3] ?? "tcp").toLowerCase()}`);
+  return Array.from(
+    { length: last - first + 1 },
+    (_none, index) => `${first + index}/${(match[3] ?? "tcp").toLowerCase()}`,
+  );
 }
 
 function single(name: string, rest: string): string {
@@ -129,9 +157,17 @@ function healthcheck(rest: string): NonNullable<OciRunConfig["Healthcheck"]> {
   for (let match = /^--([a-z-]+)=(\S+)\s*/.exec(text); match; match = /^--([a-z-]+)=(\S+)\s*/.exec(text)) {
     const [all, flag = "", value = ""] = match;
     text = text.slice(all.length);
-    if (flag === "retries") check.Retries = /^[0-9]+$/.test(value) ? Number(value) : fail(`--retries must be at least 1 (not ${value})`);
+    if (flag === "retries")
+      check.Retries = /^[0-9]+$/.test(value) ? Number(value) : fail(`--retries must be at least 1 (not ${value})`);
     else {
-      const member = ({ interval: "Interval", timeout: "Timeout", "start-period": "StartPeriod", "start-interval": "StartInterval" } as const)[flag];
+      const member = (
+        {
+          interval: "Interval",
+          timeout: "Timeout",
+          "start-period": "StartPeriod",
+          "start-interval": "StartInterval",
+        } as const
+      )[flag];
       if (!member) throw invalid(`Unknown flag: ${flag}`);
       check[member] = parseGoDuration(value) ?? fail(`time: invalid duration ${JSON.stringify(value)}`);
     }

@@ -31,11 +31,18 @@ const emptyTar = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf1
 
 /** Makes an image of a container's changes over the image it was made from. */
 export async function commit(deps: ImageDeps, options: CommitOptions): Promise<Image> {
-  const reference = targetReference(options.repository, options.tag, "refusing to create a tag with a digest reference");
+  const reference = targetReference(
+    options.repository,
+    options.tag,
+    "refusing to create a tag with a digest reference",
+  );
   const parent = deps.book.resolve(options.parent);
   const config = applyChanges(options.config, options.changes);
   using _parentHeld = hold(deps, parent.chainIds);
-  await using layer = await deps.layers.stage(options.diff, { parent: parent.chainIds.at(-1), ...(options.signal ? { signal: options.signal } : {}) });
+  await using layer = await deps.layers.stage(options.diff, {
+    parent: parent.chainIds.at(-1),
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
   const empty = layer.applied.diffId === emptyTar;
   const diffIds = empty ? parent.config.rootfs.diff_ids : [...parent.config.rootfs.diff_ids, layer.applied.diffId];
   const chain = chainIds(diffIds);
@@ -64,7 +71,10 @@ export async function commit(deps: ImageDeps, options: CommitOptions): Promise<I
     rootfs: { type: "layers", diff_ids: diffIds },
   };
   const sizeBytes = parent.sizeBytes + (empty ? 0 : layer.applied.sizeBytes);
-  const booked = deps.book.add({ configBytes: Buffer.from(JSON.stringify(image)), sizeBytes, parent: parent.id }, reference === "" ? [] : [reference]);
+  const booked = deps.book.add(
+    { configBytes: Buffer.from(JSON.stringify(image)), sizeBytes, parent: parent.id },
+    reference === "" ? [] : [reference],
+  );
   fault("image.load.after-row");
   if (reference !== "") tell(deps, "tag", booked, reference, options.caller);
   return booked;

@@ -9,7 +9,12 @@ export function history(deps: ImageDeps, reference: string): HistoryEntry[] {
   let layer = 0;
   const entries: HistoryEntry[] = (image.config.history ?? []).map((step) => {
     const chainId = step.empty_layer ? undefined : image.chainIds[layer++];
-    return { ...step, imageId: "", references: [], layerBytes: chainId !== undefined && deps.layers.has(chainId) ? deps.layers.size(chainId).sizeBytes : 0 };
+    return {
+      ...step,
+      imageId: "",
+      references: [],
+      layerBytes: chainId !== undefined && deps.layers.has(chainId) ? deps.layers.size(chainId).sizeBytes : 0,
+    };
   });
   entries.reverse();
   let known: typeof image | undefined = image;

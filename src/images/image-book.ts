@@ -30,9 +30,18 @@ export class ImageBook {
     for (const row of images) {
       const of = names.get(row.id) ?? [];
       this.#images.set(row.id, {
-        ...describe(row.id, row.config), sizeBytes: row.size_bytes, parent: row.parent, taggedAtNs: BigInt(row.tagged_at_ns),
-        references: of.filter((name) => !name.is_digest).map((name) => name.reference).sort(),
-        digests: of.filter((name) => name.is_digest).map((name) => name.reference).sort(),
+        ...describe(row.id, row.config),
+        sizeBytes: row.size_bytes,
+        parent: row.parent,
+        taggedAtNs: BigInt(row.tagged_at_ns),
+        references: of
+          .filter((name) => !name.is_digest)
+          .map((name) => name.reference)
+          .sort(),
+        digests: of
+          .filter((name) => name.is_digest)
+          .map((name) => name.reference)
+          .sort(),
       });
     }
     for (const row of references) this.#references.set(row.reference, row.image_id);
@@ -75,16 +84,36 @@ export class ImageBook {
   }
 
   /** Adds an image and points references at it, in one commit. An image that is there keeps its row. */
-  add(image: { configBytes: Uint8Array; sizeBytes: number; parent?: string }, references: readonly string[], digests: readonly string[] = []): BookedImage {
+  add(
+    image: { configBytes: Uint8Array; sizeBytes: number; parent?: string },
+    references: readonly string[],
+    digests: readonly string[] = [],
+  ): BookedImage {
     const id = sha256(image.configBytes);
     const taggedAtNs = nowNs();
     const described = describe(id, image.configBytes);
-    this.#table.db.transaction(() => {
-      this.#table.insert({ id, config: image.configBytes, size_bytes: image.sizeBytes, parent: image.parent ?? "", tagged_at_ns: taggedAtNs.toString() });
-      for (const reference of references) this.#table.point(reference, id, { digest: false, taggedAtNs });
-      for (const digest of digests) this.#table.point(digest, id, { digest: true, taggedAtNs });
-    }).immediate();
-    if (!this.#images.has(id)) this.#put({ ...described, sizeBytes: image.sizeBytes, parent: image.parent ?? "", references: [], digests: [], taggedAtNs });
+    this.#table.db
+      .transaction(() => {
+        this.#table.insert({
+          id,
+          config: image.configBytes,
+          size_bytes: image.sizeBytes,
+          parent: image.parent ?? "",
+          tagged_at_ns: taggedAtNs.toString(),
+        });
+        for (const reference of references) this.#table.point(reference, id, { digest: false, taggedAtNs });
+        for (const digest of digests) this.#table.point(digest, id, { digest: true, taggedAtNs });
+      })
+      .immediate();
+    if (!this.#images.has(id))
+      this.#put({
+        ...described,
+        sizeBytes: image.sizeBytes,
+        parent: image.parent ?? "",
+        references: [],
+        digests: [],
+        taggedAtNs,
+      });
     for (const reference of references) this.#point(reference, id, false, taggedAtNs);
     for (const digest of digests) this.#point(digest, id, true, taggedAtNs);
     return this.#must(id);
@@ -108,10 +137,12 @@ export class ImageBook {
   delete(id: string): void {
     const image = this.#must(id);
     const names = [...image.references, ...image.digests];
-    this.#table.db.transaction(() => {
-      for (const name of names) this.#table.drop(name);
-      this.#table.delete(id);
-    }).immediate();
+    this.#table.db
+      .transaction(() => {
+        for (const name of names) this.#table.drop(name);
+        this.#table.delete(id);
+      })
+      .immediate();
     for (const name of names) this.#references.delete(name);
     this.#images.delete(id);
     this.#sorted = undefined;
@@ -128,7 +159,12 @@ export class ImageBook {
   #forget(reference: string): void {
     const image = this.pointed(reference);
     this.#references.delete(reference);
-    if (image) this.#put({ ...image, references: image.references.filter((name) => name !== reference), digests: image.digests.filter((name) => name !== reference) });
+    if (image)
+      this.#put({
+        ...image,
+        references: image.references.filter((name) => name !== reference),
+        digests: image.digests.filter((name) => name !== reference),
+      });
   }
 
   #put(image: BookedImage): void {
@@ -152,14 +188,19 @@ export class ImageBook {
 }
 
 /** moby parity: the text that clients match on. */
-export const notFound = (name: string): EngineError => new EngineError("not-found", `No such image: ${name}`, { image: name });
+export const notFound = (name: string): EngineError =>
+  new EngineError("not-found", `No such image: ${name}`, { image: name });
 
-function describe(id: string, configBytes: Uint8Array): { id: string; configBytes: Uint8Array; config: OciImageConfig; chainIds: string[] } {
+function describe(
+  id: string,
+  configBytes: Uint8Array,
+): { id: string; configBytes: Uint8Array; config: OciImageConfig; chainIds: string[] } {
   const config = JSON.parse(Buffer.from(configBytes).toString("utf8")) as OciImageConfig;
   return { id, configBytes, config, chainIds: chainIds(config.rootfs.diff_ids) };
 }
 
 /** A digest wins over a tag beside it. */
-const lookupKey = (reference: Reference): string => (reference.digest === undefined ? familiarReference(reference) : `${familiarName(reference)}@${reference.digest}`);
+const lookupKey = (reference: Reference): string =>
+  reference.digest === undefined ? familiarReference(reference) : `${familiarName(reference)}@${reference.digest}`;
 
 const createdMs = (image: Image): number => Date.parse(image.config.created ?? "") || 0;

@@ -6,8 +6,12 @@ export const imageMigrations: readonly Migration[] = [
   {
     id: "images/1-tables",
     up: (db) => {
-      db.run("CREATE TABLE images (id TEXT PRIMARY KEY, config BLOB NOT NULL, size_bytes INTEGER NOT NULL, parent TEXT NOT NULL, tagged_at_ns TEXT NOT NULL) STRICT");
-      db.run("CREATE TABLE image_references (reference TEXT PRIMARY KEY, image_id TEXT NOT NULL REFERENCES images (id), is_digest INTEGER NOT NULL) STRICT");
+      db.run(
+        "CREATE TABLE images (id TEXT PRIMARY KEY, config BLOB NOT NULL, size_bytes INTEGER NOT NULL, parent TEXT NOT NULL, tagged_at_ns TEXT NOT NULL) STRICT",
+      );
+      db.run(
+        "CREATE TABLE image_references (reference TEXT PRIMARY KEY, image_id TEXT NOT NULL REFERENCES images (id), is_digest INTEGER NOT NULL) STRICT",
+      );
     },
   },
 ];
@@ -37,10 +41,14 @@ export class ImageTable {
 
   constructor(db: Database) {
     this.db = db;
-    this.#insert = db.prepare<null, [string, Uint8Array, number, string, string]>("INSERT OR IGNORE INTO images (id, config, size_bytes, parent, tagged_at_ns) VALUES (?, ?, ?, ?, ?)");
+    this.#insert = db.prepare<null, [string, Uint8Array, number, string, string]>(
+      "INSERT OR IGNORE INTO images (id, config, size_bytes, parent, tagged_at_ns) VALUES (?, ?, ?, ?, ?)",
+    );
     this.#touch = db.prepare<null, [string, string]>("UPDATE images SET tagged_at_ns = ? WHERE id = ?");
     this.#delete = db.prepare<null, [string]>("DELETE FROM images WHERE id = ?");
-    this.#point = db.prepare<null, [string, string, number]>("INSERT INTO image_references (reference, image_id, is_digest) VALUES (?, ?, ?) ON CONFLICT (reference) DO UPDATE SET image_id = excluded.image_id");
+    this.#point = db.prepare<null, [string, string, number]>(
+      "INSERT INTO image_references (reference, image_id, is_digest) VALUES (?, ?, ?) ON CONFLICT (reference) DO UPDATE SET image_id = excluded.image_id",
+    );
     this.#drop = db.prepare<null, [string]>("DELETE FROM image_references WHERE reference = ?");
   }
 

@@ -30,7 +30,10 @@ export async function importImage(deps: ImageDeps, tar: Readable, options: Impor
   const config = applyChanges({}, options.changes);
   const platform = parsePlatform(options.platform);
   const comment = options.message || "Imported from -";
-  await using layer = await deps.layers.stage(decompress(tar), { parent: undefined, ...(options.signal ? { signal: options.signal } : {}) });
+  await using layer = await deps.layers.stage(decompress(tar), {
+    parent: undefined,
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
   if (layer.applied.tarBytes < 1024) throw new EngineError("invalid", "the archive is empty");
   using _held = hold(deps, [layer.applied.diffId]);
   await layer.commit(layer.applied.diffId);
@@ -46,7 +49,10 @@ export async function importImage(deps: ImageDeps, tar: Readable, options: Impor
     history: [{ created, comment }],
     rootfs: { type: "layers", diff_ids: [layer.applied.diffId] },
   };
-  const booked = deps.book.add({ configBytes: Buffer.from(JSON.stringify(image)), sizeBytes: layer.applied.sizeBytes }, reference === "" ? [] : [reference]);
+  const booked = deps.book.add(
+    { configBytes: Buffer.from(JSON.stringify(image)), sizeBytes: layer.applied.sizeBytes },
+    reference === "" ? [] : [reference],
+  );
   fault("image.load.after-row");
   if (reference !== "") tell(deps, "tag", booked, reference, options.caller);
   tell(deps, "import", booked, booked.id, options.caller);

@@ -29,7 +29,8 @@ export async function load(deps: ImageDeps, tar: Readable, options: LoadOptions)
   const chains = described.map((image) => chainIds(image.config.rootfs.diff_ids));
   const held = hold(deps, chains.flat());
   try {
-    for (const [index, image] of described.entries()) await unpackLayers(deps, archive, image, chains[index] ?? [], options);
+    for (const [index, image] of described.entries())
+      await unpackLayers(deps, archive, image, chains[index] ?? [], options);
     fault("image.load.after-blob");
     const loaded = described.flatMap((image, index) => book(deps, image, chains[index] ?? [], options));
     fault("image.load.after-row");
@@ -43,18 +44,36 @@ export async function load(deps: ImageDeps, tar: Readable, options: LoadOptions)
   }
 }
 
-async function unpackLayers(deps: ImageDeps, archive: ImageArchive, image: DescribedImage, chain: readonly string[], options: LoadOptions): Promise<void> {
+async function unpackLayers(
+  deps: ImageDeps,
+  archive: ImageArchive,
+  image: DescribedImage,
+  chain: readonly string[],
+  options: LoadOptions,
+): Promise<void> {
   for (const [index, chainId] of chain.entries()) {
-    using _turn = await deps.locks.acquire(chainId, { timeoutMs: layerTimeoutMs, what: `layer ${chainId}`, ...(options.signal ? { signal: options.signal } : {}) });
+    using _turn = await deps.locks.acquire(chainId, {
+      timeoutMs: layerTimeoutMs,
+      what: `layer ${chainId}`,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
     if (deps.layers.has(chainId)) {
       deps.layers.keepLayer(chainId);
       continue;
     }
     const diffId = image.config.rootfs.diff_ids[index] ?? "";
     const file = archive.file(image.layers[index] ?? "");
-    const tar = decompress(options.quiet ? createReadStream(file.path, { highWaterMark: 512 * 1024 }) : counted(file, shortId(diffId), options.report));
-    await using layer = await deps.layers.stage(tar, { parent: chain[index - 1], ...(options.signal ? { signal: options.signal } : {}) });
-    if (layer.applied.diffId !== diffId) throw badImage(`invalid diffID for layer ${index}: expected "${diffId}", got "${layer.applied.diffId}"`);
+    const tar = decompress(
+      options.quiet
+        ? createReadStream(file.path, { highWaterMark: 512 * 1024 })
+        : counted(file, shortId(diffId), options.report),
+    );
+    await using layer = await deps.layers.stage(tar, {
+      parent: chain[index - 1],
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    if (layer.applied.diffId !== diffId)
+      throw badImage(`invalid diffID for layer ${index}: expected "${diffId}", got "${layer.applied.diffId}"`);
     await layer.commit(chainId);
   }
 }
@@ -64,11 +83,16 @@ function book(deps: ImageDeps, image: DescribedImage, chain: readonly string[], 
   const sizeBytes = chain.reduce((sum, chainId) => sum + deps.layers.size(chainId).sizeBytes, 0);
   const booked = deps.book.add({ configBytes: image.configBytes, sizeBytes }, image.references);
   for (const [reference, before] of moved) {
-    if (before && before.id !== booked.id) options.report({ stream: `The image ${reference} already exists, renaming the old one with ID ${before.id} to empty string\n` });
+    if (before && before.id !== booked.id)
+      options.report({
+        stream: `The image ${reference} already exists, renaming the old one with ID ${before.id} to empty string\n`,
+      });
   }
   for (const reference of image.references) tell(deps, "tag", booked, reference, options.caller);
   tell(deps, "load", booked, booked.id, options.caller);
-  return image.references.length === 0 ? [{ image: booked, reference: "" }] : image.references.map((reference) => ({ image: booked, reference }));
+  return image.references.length === 0
+    ? [{ image: booked, reference: "" }]
+    : image.references.map((reference) => ({ image: booked, reference }));
 }
 
 async function* counted(file: Spool, id: string, report: Report): AsyncGenerator<Buffer> {

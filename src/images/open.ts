@@ -17,7 +17,12 @@ import { save } from "./save.ts";
 import { tag } from "./tag.ts";
 
 /** Opens the images of a data root, whose tables are migrated, and removes layers that no image came to need. */
-export async function openImages(options: { db: Database; content: ContentStore; snapshotter: Snapshotter & LayerStore; events: EventSink }): Promise<Images> {
+export async function openImages(options: {
+  db: Database;
+  content: ContentStore;
+  snapshotter: Snapshotter & LayerStore;
+  events: EventSink;
+}): Promise<Images> {
   const { db, content, snapshotter: layers, events } = options;
   const book = new ImageBook(db);
   const deps: ImageDeps = { book, content, layers, events, locks: new KeyedLock(), held: new Map() };

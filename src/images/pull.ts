@@ -4,5 +4,9 @@ import { familiarName, parseReference } from "../spec/reference.ts";
 /** Registries are not spoken to yet: what is here stays, what is not here is not found, in Docker's words. */
 export function pull(reference: string): never {
   const name = familiarName(parseReference(reference));
-  throw new EngineError("not-found", `pull access denied for ${name}, repository does not exist or may require 'docker login'`, { reference });
+  throw new EngineError(
+    "not-found",
+    `pull access denied for ${name}, repository does not exist or may require 'docker login'`,
+    { reference },
+  );
 }

@@ -30,14 +30,29 @@ export async function remove(deps: ImageDeps, text: string, options: RemoveOptio
     if (!options.force && isSingleReference(image)) {
       const [user] = options.inUse(image.id);
       if (user) {
-        throw new EngineError("conflict", `conflict: unable to remove repository reference "${text}" (must force) - container ${shortId(user.id)} is using its referenced image ${shortId(image.id)}`, { image: image.id, container: user.id });
+        throw new EngineError(
+          "conflict",
+          `conflict: unable to remove repository reference "${text}" (must force) - container ${shortId(user.id)} is using its referenced image ${shortId(image.id)}`,
+          { image: image.id, container: user.id },
+        );
       }
     }
-    untag(deps, image, reference.digest === undefined ? familiarReference(reference) : `${familiarName(reference)}@${reference.digest}`, options.caller, removed);
+    untag(
+      deps,
+      image,
+      reference.digest === undefined ? familiarReference(reference) : `${familiarName(reference)}@${reference.digest}`,
+      options.caller,
+      removed,
+    );
     const left = deps.book.get(image.id);
-    if (reference.digest === undefined && left && !left.references.some((name) => repositoryOf(name) === familiarName(reference))) {
+    if (
+      reference.digest === undefined &&
+      left &&
+      !left.references.some((name) => repositoryOf(name) === familiarName(reference))
+    ) {
       // moby parity: with a repository's last tag its digests go too
-      for (const digest of left.digests.filter((name) => repositoryOf(name) === familiarName(reference))) untag(deps, image, digest, options.caller, removed);
+      for (const digest of left.digests.filter((name) => repositoryOf(name) === familiarName(reference)))
+        untag(deps, image, digest, options.caller, removed);
     }
     const rest = deps.book.get(image.id);
     if (rest && allNames(rest).length > 0) return removed;
@@ -47,14 +62,29 @@ export async function remove(deps: ImageDeps, text: string, options: RemoveOptio
 }
 
 /** Removes every image that `keep` and containers leave. */
-export async function prune(deps: ImageDeps, options: { keep: (image: Image) => boolean; inUse: InUse; caller: Caller; signal?: AbortSignal }): Promise<{ removed: RemovedImage[]; reclaimedBytes: number }> {
+export async function prune(
+  deps: ImageDeps,
+  options: { keep: (image: Image) => boolean; inUse: InUse; caller: Caller; signal?: AbortSignal },
+): Promise<{ removed: RemovedImage[]; reclaimedBytes: number }> {
   const removed: RemovedImage[] = [];
   const before = layersBytes(deps);
   for (const image of deps.book.list()) {
     options.signal?.throwIfAborted();
-    if (!deps.book.get(image.id) || options.keep(image) || options.inUse(image.id).length > 0 || deps.book.children(image.id).length > 0) continue;
+    if (
+      !deps.book.get(image.id) ||
+      options.keep(image) ||
+      options.inUse(image.id).length > 0 ||
+      deps.book.children(image.id).length > 0
+    )
+      continue;
     for (const name of allNames(image)) untag(deps, image, name, options.caller, removed);
-    await deleteImage(deps, image.id, { force: false, prune: true, inUse: options.inUse, caller: options.caller }, removed, { quiet: true });
+    await deleteImage(
+      deps,
+      image.id,
+      { force: false, prune: true, inUse: options.inUse, caller: options.caller },
+      removed,
+      { quiet: true },
+    );
   }
   return { removed, reclaimedBytes: before - layersBytes(deps) };
 }
@@ -67,7 +97,13 @@ export function layersBytes(deps: ImageDeps): number {
   return bytes;
 }
 
-async function deleteImage(deps: ImageDeps, id: string, options: RemoveOptions, removed: RemovedImage[], how: { quiet: boolean }): Promise<void> {
+async function deleteImage(
+  deps: ImageDeps,
+  id: string,
+  options: RemoveOptions,
+  removed: RemovedImage[],
+  how: { quiet: boolean },
+): Promise<void> {
   const image = deps.book.get(id);
   if (!image) return;
   const conflict = findConflict(deps, image, options, { references: true });
@@ -80,7 +116,8 @@ async function deleteImage(deps: ImageDeps, id: string, options: RemoveOptions, 
   tell(deps, "delete", image, id, options.caller);
   removed.push({ deleted: id });
   for (const chainId of await removeUnusedLayers(deps, image.chainIds)) removed.push({ deleted: chainId });
-  if (options.prune && image.parent !== "") await deleteImage(deps, image.parent, { ...options, force: false }, removed, { quiet: true });
+  if (options.prune && image.parent !== "")
+    await deleteImage(deps, image.parent, { ...options, force: false }, removed, { quiet: true });
 }
 
 /** Removes those of the layers that no image needs any more; topmost first, as Docker lists them. */
@@ -91,16 +128,27 @@ export async function removeUnusedLayers(deps: ImageDeps, chainIds: readonly str
   return gone;
 }
 
-function findConflict(deps: ImageDeps, image: BookedImage, options: RemoveOptions, check: { references: boolean }): EngineError | undefined {
-  const conflict = (force: string, why: string): EngineError => new EngineError("conflict", `conflict: unable to delete ${shortId(image.id)} (${force}) - ${why}`, { image: image.id });
+function findConflict(
+  deps: ImageDeps,
+  image: BookedImage,
+  options: RemoveOptions,
+  check: { references: boolean },
+): EngineError | undefined {
+  const conflict = (force: string, why: string): EngineError =>
+    new EngineError("conflict", `conflict: unable to delete ${shortId(image.id)} (${force}) - ${why}`, {
+      image: image.id,
+    });
   if (deps.book.children(image.id).length > 0) return conflict("cannot be forced", "image has dependent child images");
   const users = options.inUse(image.id);
   const running = users.find((user) => user.running);
   if (running) return conflict("cannot be forced", `image is being used by running container ${shortId(running.id)}`);
   if (options.force) return undefined;
-  if (check.references && allNames(image).length > 0) return conflict("must be forced", "image is referenced in multiple repositories");
+  if (check.references && allNames(image).length > 0)
+    return conflict("must be forced", "image is referenced in multiple repositories");
   const [stopped] = users;
-  return stopped ? conflict("must be forced", `image is being used by stopped container ${shortId(stopped.id)}`) : undefined;
+  return stopped
+    ? conflict("must be forced", `image is being used by stopped container ${shortId(stopped.id)}`)
+    : undefined;
 }
 
 function untag(deps: ImageDeps, image: BookedImage, name: string, caller: Caller, removed: RemovedImage[]): void {
@@ -110,7 +158,8 @@ function untag(deps: ImageDeps, image: BookedImage, name: string, caller: Caller
 }
 
 const allNames = (image: Image): string[] => [...image.references, ...image.digests];
-const isIdPrefix = (id: string, text: string): boolean => id.startsWith(text) || id.slice("sha256:".length).startsWith(text);
+const isIdPrefix = (id: string, text: string): boolean =>
+  id.startsWith(text) || id.slice("sha256:".length).startsWith(text);
 
 /** At most one tag, and digests of its repository alone. */
 function isSingleReference(image: Image): boolean {

@@ -16,7 +16,12 @@ export function targetReference(repository: string, tag: string, what: string): 
 }
 
 /** Moves `repository:tag` to the image. */
-export function tag(deps: ImageDeps, reference: string, target: { repository: string; tag: string }, caller: Caller): void {
+export function tag(
+  deps: ImageDeps,
+  reference: string,
+  target: { repository: string; tag: string },
+  caller: Caller,
+): void {
   const image = deps.book.resolve(reference);
   if (target.repository === "") throw new EngineError("invalid", "invalid reference format");
   const name = targetReference(target.repository, target.tag, "refusing to create a tag with a digest reference");

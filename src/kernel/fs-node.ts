@@ -61,7 +61,8 @@ export const tryUnlink = (path: Buffer): number => outcome(libc.unlink(path));
 export const tryRmdir = (path: Buffer): number => outcome(libc.rmdir(path));
 /** `mode` with the type bits; `device` by `deviceNumber`. */
 export const tryMknod = (path: Buffer, mode: number, device: bigint): number => outcome(libc.mknod(path, mode, device));
-export const tryRenameInto = (path: Buffer, folderFd: number, name: Buffer): number => outcome(libc.renameat(-100, path, folderFd, name));
+export const tryRenameInto = (path: Buffer, folderFd: number, name: Buffer): number =>
+  outcome(libc.renameat(-100, path, folderFd, name));
 
 /** glibc's makedev(3). */
 export function deviceNumber(major: number, minor: number): bigint {
@@ -69,10 +70,13 @@ export function deviceNumber(major: number, minor: number): bigint {
   return ((high & 0xfffn) << 8n) | ((high & ~0xfffn) << 32n) | (low & 0xffn) | ((low & ~0xffn) << 12n);
 }
 
-export const chownPath = (path: Buffer, uid: number, gid: number): void => void check("lchown", () => libc.lchown(path, uid, gid), shown(path));
-export const chownFd = (fd: number, uid: number, gid: number): void => void check("fchown", () => libc.fchown(fd, uid, gid));
+export const chownPath = (path: Buffer, uid: number, gid: number): void =>
+  void check("lchown", () => libc.lchown(path, uid, gid), shown(path));
+export const chownFd = (fd: number, uid: number, gid: number): void =>
+  void check("fchown", () => libc.fchown(fd, uid, gid));
 /** Follows links: never for a symbolic link. */
-export const chmodPath = (path: Buffer, mode: number): void => void check("chmod", () => libc.chmod(path, mode), shown(path));
+export const chmodPath = (path: Buffer, mode: number): void =>
+  void check("chmod", () => libc.chmod(path, mode), shown(path));
 export const chmodFd = (fd: number, mode: number): void => void check("fchmod", () => libc.fchmod(fd, mode));
 export const setLength = (fd: number, bytes: number): void => void check("ftruncate", () => libc.ftruncate(fd, bytes));
 export const seekTo = (fd: number, offset: number): void => void check("lseek", () => libc.lseek(fd, offset, 0));
@@ -90,7 +94,8 @@ function timespecs(atimeNs: bigint, mtimeNs: bigint): Buffer {
 /** Sets the times of the path itself. utimensat(2) with AT_SYMLINK_NOFOLLOW */
 export const setTimes = (path: Buffer, atimeNs: bigint, mtimeNs: bigint): void =>
   void check("utimensat", () => libc.utimensat(-100, path, timespecs(atimeNs, mtimeNs), 0x100), shown(path));
-export const setTimesFd = (fd: number, atimeNs: bigint, mtimeNs: bigint): void => void check("futimens", () => libc.futimens(fd, timespecs(atimeNs, mtimeNs)));
+export const setTimesFd = (fd: number, atimeNs: bigint, mtimeNs: bigint): void =>
+  void check("futimens", () => libc.futimens(fd, timespecs(atimeNs, mtimeNs)));
 
 export interface NodeStat {
   /** Type and permission bits. */
@@ -136,7 +141,16 @@ export function statNode(path: Buffer, folderFd = -100 /* AT_FDCWD */): NodeStat
 }
 
 /** Type bits of a mode; sys/stat.h */
-export const nodeTypes = { mask: 0o170000, socket: 0o140000, link: 0o120000, file: 0o100000, block: 0o060000, folder: 0o040000, character: 0o020000, fifo: 0o010000 } as const;
+export const nodeTypes = {
+  mask: 0o170000,
+  socket: 0o140000,
+  link: 0o120000,
+  file: 0o100000,
+  block: 0o060000,
+  folder: 0o040000,
+  character: 0o020000,
+  fifo: 0o010000,
+} as const;
 
 /** Waits until everything of the file system is on the disk. Blocks long: in Workers only. */
 export const syncFileSystem = (fd: number): void => void check("syncfs", () => libc.syncfs(fd));

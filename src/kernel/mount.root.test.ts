@@ -2,7 +2,17 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bindMount, isMounted, mount, mountFlags, mounts, remount, setPropagation, unmount, unmountAll } from "./mount.ts";
+import {
+  bindMount,
+  isMounted,
+  mount,
+  mountFlags,
+  mounts,
+  remount,
+  setPropagation,
+  unmount,
+  unmountAll,
+} from "./mount.ts";
 
 let dir = "";
 beforeEach(() => void (dir = mkdtempSync(join(tmpdir(), "berth mount-"))));
@@ -51,5 +61,7 @@ test("unmount() with detach lets go of a busy mount", () => {
 });
 
 test("mount() refuses options that the kernel would cut at a page", () => {
-  expect(() => mount({ source: "tmpfs", target: dir, type: "tmpfs", data: `size=1m,${"x".repeat(4100)}` })).toThrow("E2BIG");
+  expect(() => mount({ source: "tmpfs", target: dir, type: "tmpfs", data: `size=1m,${"x".repeat(4100)}` })).toThrow(
+    "E2BIG",
+  );
 });

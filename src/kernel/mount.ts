@@ -37,7 +37,11 @@ export function mount(options: { source: string; target: string; type?: string; 
 }
 
 /** Makes `target` show `source`; with `readOnly` in a second step, as bind ignores other flags (mount(2)). */
-export function bindMount(source: string, target: string, options: { recursive?: boolean; readOnly?: boolean } = {}): void {
+export function bindMount(
+  source: string,
+  target: string,
+  options: { recursive?: boolean; readOnly?: boolean } = {},
+): void {
   mount({ source, target, flags: mountFlags.bind | (options.recursive ? mountFlags.recursive : 0) });
   if (options.readOnly) remount(target, mountFlags.bind | mountFlags.readOnly);
 }
@@ -100,14 +104,28 @@ export function mounts(options: { under?: string; pid?: number } = {}): Mount[] 
   const found: Mount[] = [];
   for (const line of text.split("\n")) {
     const target = unescape(fieldAt(line, 4));
-    if (!target || (options.under !== undefined && target !== options.under && !target.startsWith(`${options.under.replace(/\/$/, "")}/`))) continue;
+    if (
+      !target ||
+      (options.under !== undefined &&
+        target !== options.under &&
+        !target.startsWith(`${options.under.replace(/\/$/, "")}/`))
+    )
+      continue;
     const [head = "", tail = ""] = line.split(" - ", 2);
     const [id = "", parent = "", device = "", root = "", , mountOptions = "", ...tags] = head.split(" ");
     const [type = "", source = "", superOptions = ""] = tail.split(" ");
     const shared = tags.find((tag) => tag.startsWith("shared:"));
     found.push({
-      id: Number(id), parentId: Number(parent), device, root: unescape(root), target, options: mountOptions,
-      sharedGroup: shared ? Number(shared.slice(7)) : 0, type, source: unescape(source), superOptions,
+      id: Number(id),
+      parentId: Number(parent),
+      device,
+      root: unescape(root),
+      target,
+      options: mountOptions,
+      sharedGroup: shared ? Number(shared.slice(7)) : 0,
+      type,
+      source: unescape(source),
+      superOptions,
     });
   }
   return found;
@@ -131,4 +149,7 @@ function fieldAt(line: string, index: number): string {
 }
 
 /** Blank, tab, newline and backslash are written as octal. */
-const unescape = (text: string): string => (text.includes("\\") ? text.replace(/\\([0-7]{3})/g, (_all, digits: string) => String.fromCharCode(Number.parseInt(digits, 8))) : text);
+const unescape = (text: string): string =>
+  text.includes("\\")
+    ? text.replace(/\\([0-7]{3})/g, (_all, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
+    : text;

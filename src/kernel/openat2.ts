@@ -38,7 +38,11 @@ export const openFlags = {
  * Opens `path` as it looks from inside the folder `rootFd`: links and `..` never lead out, whatever happens to the
  * tree meanwhile. The kernel resolves. A path that need not be UTF-8 is given as NUL-terminated FFI memory. The descriptor is close-on-exec and the caller's to close.
  */
-export function openInRoot(rootFd: number, path: string | Buffer, options: { flags?: number; mode?: number; resolve?: number } = {}): number {
+export function openInRoot(
+  rootFd: number,
+  path: string | Buffer,
+  options: { flags?: number; mode?: number; resolve?: number } = {},
+): number {
   const how = memory(24); // struct open_how: u64 flags, mode, resolve
   how.writeBigUInt64LE(BigInt((options.flags ?? openFlags.path) | openFlags.closeOnExec), 0);
   how.writeBigUInt64LE(BigInt(options.mode ?? 0), 8);
@@ -46,7 +50,11 @@ export function openInRoot(rootFd: number, path: string | Buffer, options: { fla
   const name = typeof path === "string" ? cstring(path === "" ? "." : path) : path;
   for (let attempt = 0; ; attempt++) {
     try {
-      return check("openat2", () => libc.syscall(437, rootFd, name, how, 24), typeof path === "string" ? path : path.toString("utf8", 0, path.length - 1));
+      return check(
+        "openat2",
+        () => libc.syscall(437, rootFd, name, how, 24),
+        typeof path === "string" ? path : path.toString("utf8", 0, path.length - 1),
+      );
     } catch (error) {
       // EAGAIN: something was renamed during the walk and the kernel cannot tell whether `..` stayed inside
       if (attempt >= 32 || !(error instanceof Error) || !("code" in error) || error.code !== "EAGAIN") throw error;

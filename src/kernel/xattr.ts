@@ -10,7 +10,8 @@ const libc = symbols({
 /** A path as text, or as a NUL-terminated name in FFI memory where it may not be UTF-8. */
 export type PathBytes = string | Buffer;
 const bytes = (path: PathBytes): Buffer => (typeof path === "string" ? cstring(path) : path);
-const text = (path: PathBytes): string => (typeof path === "string" ? path : path.toString("latin1", 0, path.length - 1));
+const text = (path: PathBytes): string =>
+  typeof path === "string" ? path : path.toString("latin1", 0, path.length - 1);
 
 /** Sets an extended attribute of the path itself, not of what it links to. */
 export function setXattr(path: PathBytes, name: string, value: Buffer): void {
@@ -25,7 +26,8 @@ export function setXattr(path: PathBytes, name: string, value: Buffer): void {
 export function getXattr(path: PathBytes, name: string): Buffer | undefined {
   const target = bytes(path);
   const key = cstring(name);
-  for (let room = 256; ; room = 65536) { // XATTR_SIZE_MAX
+  for (let room = 256; ; room = 65536) {
+    // XATTR_SIZE_MAX
     const data = memory(room);
     const length = Number(libc.lgetxattr(target, key, data, BigInt(room)));
     if (length >= 0) return data.subarray(0, length);
@@ -38,7 +40,8 @@ export function getXattr(path: PathBytes, name: string): Buffer | undefined {
 /** Names of the path's extended attributes. */
 export function listXattr(path: PathBytes): string[] {
   const target = bytes(path);
-  for (let room = 1024; ; room = 65536) { // XATTR_LIST_MAX
+  for (let room = 1024; ; room = 65536) {
+    // XATTR_LIST_MAX
     const data = memory(room);
     const length = Number(libc.llistxattr(target, data, BigInt(room)));
     if (length >= 0) return length === 0 ? [] : data.toString("utf8", 0, length - 1).split("\0");

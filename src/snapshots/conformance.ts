@@ -1,6 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isMounted, unmountAll } from "../kernel/mount.ts";
@@ -11,7 +20,10 @@ import type { Snapshotter } from "./snapshotter.ts";
 const sha256 = (text: string | Buffer): string => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
 /** What every snapshotter does, whatever it is made of. `open` is called again on the same folder for a restart. */
-export function snapshotterConformance(name: string, open: (dataRoot: string) => Promise<Snapshotter & LayerStore>): void {
+export function snapshotterConformance(
+  name: string,
+  open: (dataRoot: string) => Promise<Snapshotter & LayerStore>,
+): void {
   describe(`snapshotter ${name}`, () => {
     let dir = "";
     let target = "";
@@ -39,8 +51,25 @@ export function snapshotterConformance(name: string, open: (dataRoot: string) =>
       return chainId;
     }
     async function twoLayers(): Promise<string[]> {
-      const base = await layer(undefined, { name: "./", type: "folder", mode: 0o751, uid: 5 }, { name: "etc/", type: "folder", mode: 0o755 }, { name: "etc/a", content: "a" }, { name: "etc/b", content: "b" }, { name: "var/x/y", content: "y" });
-      return [base, await layer(base, { name: "etc/", type: "folder", mode: 0o755 }, { name: "etc/.wh.a" }, { name: "etc/c", content: "c" }, { name: "var/x/.wh..wh..opq" }, { name: "var/x/z", content: "z" })];
+      const base = await layer(
+        undefined,
+        { name: "./", type: "folder", mode: 0o751, uid: 5 },
+        { name: "etc/", type: "folder", mode: 0o755 },
+        { name: "etc/a", content: "a" },
+        { name: "etc/b", content: "b" },
+        { name: "var/x/y", content: "y" },
+      );
+      return [
+        base,
+        await layer(
+          base,
+          { name: "etc/", type: "folder", mode: 0o755 },
+          { name: "etc/.wh.a" },
+          { name: "etc/c", content: "c" },
+          { name: "var/x/.wh..wh..opq" },
+          { name: "var/x/z", content: "z" },
+        ),
+      ];
     }
     async function mounted(key: string, chain: readonly string[]): Promise<void> {
       await driver.prepare(key, chain);
@@ -49,14 +78,28 @@ export function snapshotterConformance(name: string, open: (dataRoot: string) =>
 
     test("a writable snapshot shows its layers, whiteouts done, with the image's own root folder", async () => {
       await mounted("c1", await twoLayers());
-      expect(readdirSync(join(target, "etc")).filter((name) => name.length === 1).sort()).toEqual(["b", "c"]);
+      expect(
+        readdirSync(join(target, "etc"))
+          .filter((name) => name.length === 1)
+          .sort(),
+      ).toEqual(["b", "c"]);
       expect(readdirSync(join(target, "var/x"))).toEqual(["z"]);
       expect(statSync(target)).toMatchObject({ mode: 0o040751, uid: 5 });
     });
 
     test("places for the runtime's mounts are there, but are no change", async () => {
       await mounted("c1", await twoLayers());
-      for (const place of ["dev/pts", "dev/shm", "dev/console", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf"]) expect(existsSync(join(target, place))).toBe(true);
+      for (const place of [
+        "dev/pts",
+        "dev/shm",
+        "dev/console",
+        "proc",
+        "sys",
+        "etc/hosts",
+        "etc/hostname",
+        "etc/resolv.conf",
+      ])
+        expect(existsSync(join(target, place))).toBe(true);
       expect(await driver.changes("c1")).toEqual([]);
       expect(await driver.usage("c1")).toEqual({ bytes: 0, files: 0 });
     });
@@ -82,8 +125,14 @@ export function snapshotterConformance(name: string, open: (dataRoot: string) =>
       rmSync(join(target, "var/x"), { recursive: true });
       mkdirSync(join(target, "var/x"));
       const expected = [
-        { path: "/etc", kind: "modified" }, { path: "/etc/b", kind: "modified" }, { path: "/etc/c", kind: "deleted" }, { path: "/new", kind: "added" },
-        { path: "/new/deep", kind: "added" }, { path: "/new/deep/file", kind: "added" }, { path: "/var/x", kind: "modified" }, { path: "/var/x/z", kind: "deleted" },
+        { path: "/etc", kind: "modified" },
+        { path: "/etc/b", kind: "modified" },
+        { path: "/etc/c", kind: "deleted" },
+        { path: "/new", kind: "added" },
+        { path: "/new/deep", kind: "added" },
+        { path: "/new/deep/file", kind: "added" },
+        { path: "/var/x", kind: "modified" },
+        { path: "/var/x/z", kind: "deleted" },
       ] as const;
       expect(await driver.changes("c1")).toEqual([...expected]);
       expect(await driver.usage("c1")).toEqual({ bytes: 12, files: 2 });
@@ -146,8 +195,14 @@ export function snapshotterConformance(name: string, open: (dataRoot: string) =>
       }
       await using staged = await driver.stage(source(), { parent: undefined });
       await staged.commit(staged.applied.diffId);
-      expect(Buffer.concat(await Array.fromAsync(driver.tar(staged.applied.diffId) as AsyncIterable<Buffer>)).equals(tar)).toBe(true);
-      expect(driver.size(staged.applied.diffId)).toMatchObject({ sizeBytes: 2, tarBytes: tar.length, diffId: sha256(tar) });
+      expect(
+        Buffer.concat(await Array.fromAsync(driver.tar(staged.applied.diffId) as AsyncIterable<Buffer>)).equals(tar),
+      ).toBe(true);
+      expect(driver.size(staged.applied.diffId)).toMatchObject({
+        sizeBytes: 2,
+        tarBytes: tar.length,
+        diffId: sha256(tar),
+      });
     });
 
     test("a bad archive leaves nothing", async () => {
@@ -162,24 +217,38 @@ export function snapshotterConformance(name: string, open: (dataRoot: string) =>
     });
 
     test("127 layers can be mounted, with a long data root", async () => {
-      const deep = join(dir, "a-data-root-whose-path-is-rather-long-so-that-the-options-of-mount-do-not-fit-in-one-page");
+      const deep = join(
+        dir,
+        "a-data-root-whose-path-is-rather-long-so-that-the-options-of-mount-do-not-fit-in-one-page",
+      );
       mkdirSync(deep);
       driver = await open(deep);
       const chain: string[] = [];
-      for (let index = 0; index < 127; index++) chain.push(await layer(chain.at(-1), { name: `f${index}`, content: String(index) }));
+      for (let index = 0; index < 127; index++)
+        chain.push(await layer(chain.at(-1), { name: `f${index}`, content: String(index) }));
       await mounted("c1", chain);
       expect(readdirSync(target).filter((file) => /^f[0-9]+$/.test(file))).toHaveLength(127);
       await driver.unmount(target);
     });
 
     test("keys and chain ids are no paths", async () => {
-      for (const key of ["../x", "a/b", "", "."]) await expect(driver.prepare(key, [])).rejects.toThrow("invalid snapshot key");
+      for (const key of ["../x", "a/b", "", "."])
+        await expect(driver.prepare(key, [])).rejects.toThrow("invalid snapshot key");
       await expect(driver.prepare("c1", ["sha256:nope"])).rejects.toThrow("not in the store");
     });
 
     test("other users reach no file of an image", async () => {
       await twoLayers();
-      const found = Bun.spawnSync(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "find", join(dir, "snapshots"), "-name", "a"]);
+      const found = Bun.spawnSync([
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "find",
+        join(dir, "snapshots"),
+        "-name",
+        "a",
+      ]);
       expect(found.stdout.toString()).toBe("");
       expect(found.stderr.toString()).toContain("Permission denied");
     });

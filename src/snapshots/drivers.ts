@@ -12,7 +12,8 @@ export interface SnapshotterOptions {
 
 /** Snapshotters by the name that `--storage-driver` takes. */
 export const snapshotterDrivers = {
-  overlay2: (options: SnapshotterOptions) => import("./overlay/overlay.ts").then((m) => m.OverlaySnapshotter.open(options)),
+  overlay2: (options: SnapshotterOptions) =>
+    import("./overlay/overlay.ts").then((m) => m.OverlaySnapshotter.open(options)),
 } satisfies Record<string, (options: SnapshotterOptions) => Promise<Snapshotter & LayerStore>>;
 
 export type SnapshotterName = keyof typeof snapshotterDrivers;

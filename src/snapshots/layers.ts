@@ -7,7 +7,10 @@ export interface LayerStore {
    * Unpacks a plain tar beside the committed layers. `parent` is the chain id below, whose root folder's owner and
    * mode the new layer starts with. Throws `invalid` for a bad archive; then nothing is left. The caller disposes it.
    */
-  stage(tar: AsyncIterable<Uint8Array>, options: { parent: string | undefined; signal?: AbortSignal }): Promise<StagedLayer>;
+  stage(
+    tar: AsyncIterable<Uint8Array>,
+    options: { parent: string | undefined; signal?: AbortSignal },
+  ): Promise<StagedLayer>;
   /** Length of a committed layer's files and of its tar. not-found when it is not here. */
   size(chainId: string): LayerSize;
   /** The layer's tar, byte for byte as it came. not-found when it is not here. */

@@ -10,10 +10,19 @@ import type { Snapshotter } from "./snapshotter.ts";
 export const defaultApplyLimits: ApplyLimits = { maxBytes: 128 * 1024 ** 3, maxEntries: 10_000_000 };
 
 /** Opens the snapshotter of that name below the data root; finishes what an earlier process left half-done. */
-export async function openSnapshotter(options: { dataRoot: string; driver?: string; limits?: ApplyLimits }): Promise<Snapshotter & LayerStore> {
+export async function openSnapshotter(options: {
+  dataRoot: string;
+  driver?: string;
+  limits?: ApplyLimits;
+}): Promise<Snapshotter & LayerStore> {
   const name = options.driver || "overlay2";
   const open = Object.entries(snapshotterDrivers).find(([known]) => known === name)?.[1];
-  if (!open) throw new EngineError("invalid", `unknown storage driver "${name}": known are ${Object.keys(snapshotterDrivers).join(", ")}`, { driver: name });
+  if (!open)
+    throw new EngineError(
+      "invalid",
+      `unknown storage driver "${name}": known are ${Object.keys(snapshotterDrivers).join(", ")}`,
+      { driver: name },
+    );
   return open({
     root: join(options.dataRoot, "snapshots", name === "overlay2" ? "overlay" : name),
     appliers: new Appliers({ maxWorkers: 2 }),

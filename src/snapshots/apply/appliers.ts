@@ -39,7 +39,10 @@ export class Appliers {
    * Unpacks a plain tar. Throws `invalid` for an archive that is broken or hostile; the target then holds a part
    * that the caller removes. The stream is read to its end, or left where the failure was.
    */
-  async apply(tar: AsyncIterable<Uint8Array>, request: Omit<ApplyRequest, "ring"> & { signal?: AbortSignal }): Promise<AppliedLayer> {
+  async apply(
+    tar: AsyncIterable<Uint8Array>,
+    request: Omit<ApplyRequest, "ring"> & { signal?: AbortSignal },
+  ): Promise<AppliedLayer> {
     const { signal, ...rest } = request;
     signal?.throwIfAborted();
     const worker = await this.#take();
@@ -48,7 +51,10 @@ export class Appliers {
     const reply = ask(worker, { ...rest, ring });
     const stop = (): void => writer.abort();
     signal?.addEventListener("abort", stop, { once: true });
-    void reply.then(() => writer.stop(), () => writer.stop());
+    void reply.then(
+      () => writer.stop(),
+      () => writer.stop(),
+    );
     try {
       let sourceError: Error | undefined;
       try {

@@ -8,7 +8,10 @@ import { applyTar } from "./apply.ts";
 import { RingReader } from "./ring.ts";
 import { SplitWriter } from "./split.ts";
 
-declare const self: { onmessage: ((event: MessageEvent<ApplyRequest>) => void) | null; postMessage(message: ApplyReply): void };
+declare const self: {
+  onmessage: ((event: MessageEvent<ApplyRequest>) => void) | null;
+  postMessage(message: ApplyReply): void;
+};
 
 const root = new ThreadRoot();
 
@@ -26,7 +29,8 @@ function apply(request: ApplyRequest): ApplyReply {
         if (chunk) {
           digest.update(chunk);
           tarBytes += chunk.length;
-          if (tarBytes > request.limits.maxBytes) throw new EngineError("invalid", `the archive is larger than ${request.limits.maxBytes} bytes`);
+          if (tarBytes > request.limits.maxBytes)
+            throw new EngineError("invalid", `the archive is larger than ${request.limits.maxBytes} bytes`);
         }
         return chunk;
       },

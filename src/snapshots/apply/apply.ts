@@ -1,8 +1,27 @@
 import { EngineError } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import {
-  chmodFd, chmodPath, chownFd, chownPath, closeFd, deviceNumber, nameBytes, nodeTypes, seekTo, setLength, setTimes, setTimesFd,
-  statNode, tryCreateFile, tryLink, tryMkdir, tryMknod, tryRmdir, trySymlink, tryUnlink, writeAll,
+  chmodFd,
+  chmodPath,
+  chownFd,
+  chownPath,
+  closeFd,
+  deviceNumber,
+  nameBytes,
+  nodeTypes,
+  seekTo,
+  setLength,
+  setTimes,
+  setTimesFd,
+  statNode,
+  tryCreateFile,
+  tryLink,
+  tryMkdir,
+  tryMknod,
+  tryRmdir,
+  trySymlink,
+  tryUnlink,
+  writeAll,
 } from "../../kernel/fs-node.ts";
 import { setXattr } from "../../kernel/xattr.ts";
 import { removeTree } from "./remove-tree.ts";
@@ -64,10 +83,12 @@ class Applier {
   run(): Applied {
     for (let read = this.#reader.next(); read; read = this.#reader.next()) {
       const entry = this.#options.owner ? { ...read, ...this.#options.owner } : read;
-      if (++this.#entries > this.#options.limits.maxEntries) throw badArchive(`more than ${this.#options.limits.maxEntries} members`);
+      if (++this.#entries > this.#options.limits.maxEntries)
+        throw badArchive(`more than ${this.#options.limits.maxEntries} members`);
       // moby parity: an image's size counts the text of links too
       this.#sizeBytes += entry.type === "symlink" ? entry.linkName.length : entry.sizeBytes;
-      if (this.#sizeBytes > this.#options.limits.maxBytes) throw badArchive(`more than ${this.#options.limits.maxBytes} bytes of files`);
+      if (this.#sizeBytes > this.#options.limits.maxBytes)
+        throw badArchive(`more than ${this.#options.limits.maxBytes} bytes of files`);
       this.#apply(entry);
     }
     // children change their folder's time: folders come last, deepest first
@@ -131,20 +152,28 @@ class Applier {
     if (!there) return;
     const isFolder = (there.mode & nodeTypes.mask) === nodeTypes.folder;
     if (isFolder === (entry.type === "folder")) return;
-    throw new EngineError("invalid", isFolder ? `cannot overwrite directory "/${path}" with non-directory` : `cannot overwrite non-directory "/${path}" with directory`, { path });
+    throw new EngineError(
+      "invalid",
+      isFolder
+        ? `cannot overwrite directory "/${path}" with non-directory`
+        : `cannot overwrite non-directory "/${path}" with directory`,
+      { path },
+    );
   }
 
   #file(entry: TarEntry, path: string): void {
     const name = nameBytes(path);
-    const fd = this.#make(path, name, () => {
-      const made = tryCreateFile(name);
-      return made < 0 ? made : made + 1;
-    }) - 1;
+    const fd =
+      this.#make(path, name, () => {
+        const made = tryCreateFile(name);
+        return made < 0 ? made : made + 1;
+      }) - 1;
     try {
       if (entry.sparse) this.#sparse(fd, entry);
       else {
         const byReference = this.#options.split !== undefined && entry.storedBytes > 0;
-        for (let bytes = this.#reader.content(byReference); bytes; bytes = this.#reader.content(byReference)) writeFile(fd, bytes, path);
+        for (let bytes = this.#reader.content(byReference); bytes; bytes = this.#reader.content(byReference))
+          writeFile(fd, bytes, path);
         if (byReference) {
           this.#options.split?.file(path, entry.storedBytes);
           this.#recorded.add(path);
@@ -233,7 +262,8 @@ class Applier {
       removeTree(name);
       this.#irregular = true;
     }
-    for (const folder of this.#folders) if (folder === path || folder.startsWith(`${path}/`)) this.#folders.delete(folder);
+    for (const folder of this.#folders)
+      if (folder === path || folder.startsWith(`${path}/`)) this.#folders.delete(folder);
   }
 
   /** OCI image-spec, "Whiteouts", as overlayfs stores them. They speak of lower layers only. */
@@ -249,7 +279,8 @@ class Applier {
     if (code === 0) return;
     if (code !== EEXIST) throw failure("mknod", code, path);
     const there = statNode(name);
-    if (there && (there.mode & nodeTypes.mask) === nodeTypes.folder) setXattr(name, "trusted.overlay.opaque", Buffer.from("y"));
+    if (there && (there.mode & nodeTypes.mask) === nodeTypes.folder)
+      setXattr(name, "trusted.overlay.opaque", Buffer.from("y"));
   }
 
   #xattrs(entry: TarEntry, name: Buffer): void {
@@ -260,7 +291,11 @@ class Applier {
         setXattr(name, key, value);
       } catch (error) {
         // as Docker: a file system or namespace that keeps no such attribute is no reason to refuse the image
-        if (!(error instanceof SyscallError) || (error.errno !== 95 && !(error.errno === EPERM && key.startsWith("user.")))) throw error;
+        if (
+          !(error instanceof SyscallError) ||
+          (error.errno !== 95 && !(error.errno === EPERM && key.startsWith("user.")))
+        )
+          throw error;
       }
     }
   }
@@ -280,7 +315,8 @@ function writeFile(fd: number, bytes: Uint8Array, path: string): void {
 
 function failure(call: string, code: number, path: string): EngineError {
   const shown = Buffer.from(path, "latin1").toString("utf8");
-  if (code === 28 || code === 122) return new EngineError("internal", `${call} /${shown}: no space left on device`, { path: shown, errno: code });
+  if (code === 28 || code === 122)
+    return new EngineError("internal", `${call} /${shown}: no space left on device`, { path: shown, errno: code });
   if (code === ENOENT || code === ENOTDIR) return badArchive(`${call} /${shown}: no such file or directory`);
   return new EngineError("invalid", new SyscallError(call, code, `/${shown}`).message, { path: shown, errno: code });
 }
@@ -292,7 +328,8 @@ function cleanPath(name: string, what: string): string {
   for (const part of name.split("/")) {
     if (part === "" || part === ".") continue;
     if (part !== "..") parts.push(part);
-    else if (parts.pop() === undefined) throw badArchive(`${what} "${Buffer.from(name, "latin1").toString("utf8")}" leads out of the archive`);
+    else if (parts.pop() === undefined)
+      throw badArchive(`${what} "${Buffer.from(name, "latin1").toString("utf8")}" leads out of the archive`);
   }
   return parts.join("/");
 }

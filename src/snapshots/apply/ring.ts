@@ -12,7 +12,10 @@ export interface RingMemory {
   readonly data: SharedArrayBuffer;
 }
 
-export const newRing = (): RingMemory => ({ control: new SharedArrayBuffer(4 * (state.lengths + slots)), data: new SharedArrayBuffer(slots * slotBytes) });
+export const newRing = (): RingMemory => ({
+  control: new SharedArrayBuffer(4 * (state.lengths + slots)),
+  data: new SharedArrayBuffer(slots * slotBytes),
+});
 
 /** The writing end, for a thread that must not block. */
 export class RingWriter {

@@ -84,7 +84,7 @@ function* records(path: string): Generator<Record> {
       const packed = Buffer.alloc(head.readUInt32LE());
       if (readSync(fd, packed, 0, packed.length, null) !== packed.length) throw new Error(`${path} is cut short`);
       const block = Buffer.from(Bun.zstdDecompressSync(packed));
-      for (let at = 0; at < block.length; ) {
+      for (let at = 0; at < block.length;) {
         const length = block.readUInt32LE(at + 1);
         const body = block.subarray(at + 5, at + 5 + length);
         at += 5 + length;
@@ -116,7 +116,7 @@ export async function* rebuildTar(layer: { folder: string; split: string }): Asy
       } else {
         const fd = openInRoot(root, nameBytes(record.file), { flags: openFlags.read | openFlags.noFollow });
         try {
-          for (let left = record.sizeBytes; left > 0; ) {
+          for (let left = record.sizeBytes; left > 0;) {
             const bytes = Buffer.alloc(Math.min(left, 512 * 1024));
             const got = left <= 64 * 1024 ? readSync(fd, bytes, 0, bytes.length, null) : await readSome(fd, bytes);
             if (got === 0) throw new Error(`${record.file} of ${layer.folder} is shorter than it was`);
@@ -146,4 +146,6 @@ export async function* rebuildTar(layer: { folder: string; split: string }): Asy
 }
 
 const readSome = (fd: number, bytes: Buffer): Promise<number> =>
-  new Promise((resolve, reject) => read(fd, bytes, 0, bytes.length, null, (error, count) => (error ? reject(error) : resolve(count))));
+  new Promise((resolve, reject) =>
+    read(fd, bytes, 0, bytes.length, null, (error, count) => (error ? reject(error) : resolve(count))),
+  );

@@ -7,14 +7,26 @@ export type Member = Partial<TarMember> & { readonly name: string; readonly cont
 export function member(given: Member): Buffer {
   const { content, ...rest } = given;
   const bytes = Buffer.from(content ?? "");
-  const header = tarHeader({ type: "file", mode: 0o644, uid: 0, gid: 0, mtimeSeconds: 1_000_000_000, sizeBytes: bytes.length, ...rest });
+  const header = tarHeader({
+    type: "file",
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtimeSeconds: 1_000_000_000,
+    sizeBytes: bytes.length,
+    ...rest,
+  });
   return Buffer.concat([header, bytes, tarPadding(bytes.length)]);
 }
 
-export const tarOf = (...members: readonly (Member | Buffer)[]): Buffer => Buffer.concat([...members.map((given) => (Buffer.isBuffer(given) ? given : member(given))), tarEnd]);
+export const tarOf = (...members: readonly (Member | Buffer)[]): Buffer =>
+  Buffer.concat([...members.map((given) => (Buffer.isBuffer(given) ? given : member(given))), tarEnd]);
 
 /** A header whose bytes are changed afterwards, with its checksum made right again. */
-export function patched(header: Buffer, changes: readonly (readonly [offset: number, bytes: string | Buffer])[]): Buffer {
+export function patched(
+  header: Buffer,
+  changes: readonly (readonly [offset: number, bytes: string | Buffer])[],
+): Buffer {
   const copy = Buffer.from(header);
   for (const [offset, bytes] of changes) Buffer.from(bytes as string, "latin1").copy(copy, offset);
   copy.fill(32, 148, 156);
@@ -26,11 +38,29 @@ export function patched(header: Buffer, changes: readonly (readonly [offset: num
 
 /** A member with a pax header of these records before it. */
 export function withPax(records: readonly (readonly [key: string, value: string | Buffer])[], rest: Buffer): Buffer {
-  const body = Buffer.concat(records.map(([key, value]) => {
-    const tail = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value as string), Buffer.from("\n")]);
-    let length = tail.length + 1;
-    while (String(length).length + tail.length !== length) length = String(length).length + tail.length;
-    return Buffer.concat([Buffer.from(String(length)), tail]);
-  }));
-  return Buffer.concat([patched(tarHeader({ name: "PaxHeaders.0/x", type: "file", mode: 0o644, uid: 0, gid: 0, mtimeSeconds: 0, sizeBytes: body.length }), [[156, "x"]]), body, tarPadding(body.length), rest]);
+  const body = Buffer.concat(
+    records.map(([key, value]) => {
+      const tail = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value as string), Buffer.from("\n")]);
+      let length = tail.length + 1;
+      while (String(length).length + tail.length !== length) length = String(length).length + tail.length;
+      return Buffer.concat([Buffer.from(String(length)), tail]);
+    }),
+  );
+  return Buffer.concat([
+    patched(
+      tarHeader({
+        name: "PaxHeaders.0/x",
+        type: "file",
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtimeSeconds: 0,
+        sizeBytes: body.length,
+      }),
+      [[156, "x"]],
+    ),
+    body,
+    tarPadding(body.length),
+    rest,
+  ]);
 }

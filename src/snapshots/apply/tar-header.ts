@@ -61,7 +61,12 @@ export function number(bytes: Buffer, start: number, length: number, mayBeNegati
     let value = BigInt.asIntN(7, BigInt(first & 0x7f));
     if (!(first & 0x40)) value = BigInt(first & 0x3f);
     for (let index = start + 1; index < start + length; index++) value = (value << 8n) | BigInt(bytes[index] ?? 0);
-    if ((value < 0n && !mayBeNegative) || value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) throw badArchive("number out of range in a header");
+    if (
+      (value < 0n && !mayBeNegative) ||
+      value > BigInt(Number.MAX_SAFE_INTEGER) ||
+      value < BigInt(Number.MIN_SAFE_INTEGER)
+    )
+      throw badArchive("number out of range in a header");
     return Number(value);
   }
   let value = 0;
@@ -87,7 +92,8 @@ export function parsePax(bytes: Buffer): [key: string, value: Buffer][] {
     const digits = blank < 0 ? "" : bytes.toString("latin1", at, blank);
     const length = /^[0-9]{1,9}$/.test(digits) ? Number(digits) : 0;
     const end = at + length;
-    if (length < digits.length + 3 || end > bytes.length || bytes[end - 1] !== 10) throw badArchive("invalid pax record");
+    if (length < digits.length + 3 || end > bytes.length || bytes[end - 1] !== 10)
+      throw badArchive("invalid pax record");
     const equals = bytes.indexOf(61, blank);
     if (equals < 0 || equals >= end || equals === blank + 1) throw badArchive("invalid pax record");
     records.push([bytes.toString("utf8", blank + 1, equals), Buffer.from(bytes.subarray(equals + 1, end - 1))]);

@@ -98,7 +98,11 @@ export class TarReader {
   #entry(
     header: NonNullable<ReturnType<typeof parseHeader>>,
     pax: readonly [string, Buffer][],
-    long: { longName: string | undefined; longLink: string | undefined; oldSparse: { parts: SparsePart[]; realBytes: number } | undefined },
+    long: {
+      longName: string | undefined;
+      longLink: string | undefined;
+      oldSparse: { parts: SparsePart[]; realBytes: number } | undefined;
+    },
   ): TarEntry {
     let { uid, gid } = header;
     let name = long.longName ?? header.name;
@@ -132,11 +136,27 @@ export class TarReader {
     if (name === "" || name.includes("\0") || linkName.includes("\0")) throw badArchive("invalid name in a header");
     if (uid >= 0xffff_ffff || gid >= 0xffff_ffff) throw badArchive(`owner ${uid}:${gid} is out of range`);
     const { mode, devMajor, devMinor } = header;
-    return { name, type, mode, uid, gid, mtimeNs, linkName, devMajor, devMinor, xattrs, sizeBytes, storedBytes, sparse };
+    return {
+      name,
+      type,
+      mode,
+      uid,
+      gid,
+      mtimeNs,
+      linkName,
+      devMajor,
+      devMinor,
+      xattrs,
+      sizeBytes,
+      storedBytes,
+      sparse,
+    };
   }
 
   /** GNU.sparse 0.0, 0.1 and 1.0; GNU tar manual, "Storing Sparse Files". */
-  #paxSparse(pax: readonly [string, Buffer][]): { parts: SparsePart[]; realBytes: number; name: string | undefined } | undefined {
+  #paxSparse(
+    pax: readonly [string, Buffer][],
+  ): { parts: SparsePart[]; realBytes: number; name: string | undefined } | undefined {
     const records = new Map(pax);
     const realSize = records.get("GNU.sparse.realsize") ?? records.get("GNU.sparse.size");
     if (!realSize) return undefined;
@@ -150,7 +170,14 @@ export class TarReader {
       this.#mapPadding();
     } else {
       for (const [key, value] of pax) {
-        if (key === "GNU.sparse.map") numbers.push(...value.toString("latin1").split(",").filter(Boolean).map((digits) => paxNumber(Buffer.from(digits), key)));
+        if (key === "GNU.sparse.map")
+          numbers.push(
+            ...value
+              .toString("latin1")
+              .split(",")
+              .filter(Boolean)
+              .map((digits) => paxNumber(Buffer.from(digits), key)),
+          );
         else if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") numbers.push(paxNumber(value, key));
       }
     }
@@ -254,7 +281,7 @@ export class TarReader {
     if (first.length === length) return first;
     const whole = new Uint8Array(length);
     whole.set(first);
-    for (let filled = first.length; filled < length; ) {
+    for (let filled = first.length; filled < length;) {
       const part = this.#some(length - filled);
       whole.set(part, filled);
       filled += part.length;
@@ -263,7 +290,18 @@ export class TarReader {
   }
 }
 
-const types: Record<string, TarEntry["type"]> = { "0": "file", "\0": "file", "7": "file", S: "file", "1": "link", "2": "symlink", "3": "character", "4": "block", "5": "folder", "6": "fifo" };
+const types: Record<string, TarEntry["type"]> = {
+  "0": "file",
+  "\0": "file",
+  "7": "file",
+  S: "file",
+  "1": "link",
+  "2": "symlink",
+  "3": "character",
+  "4": "block",
+  "5": "folder",
+  "6": "fifo",
+};
 
 function typeOf(flag: string, name: string): TarEntry["type"] {
   const type = types[flag];
@@ -277,7 +315,8 @@ const cut = (bytes: Buffer): string => text(bytes, 0, bytes.length);
 function pairs(numbers: readonly number[]): SparsePart[] {
   if (numbers.length % 2 !== 0) throw badArchive("invalid sparse map");
   const parts: SparsePart[] = [];
-  for (let index = 0; index < numbers.length; index += 2) parts.push({ offset: numbers[index] ?? 0, length: numbers[index + 1] ?? 0 });
+  for (let index = 0; index < numbers.length; index += 2)
+    parts.push({ offset: numbers[index] ?? 0, length: numbers[index + 1] ?? 0 });
   return parts;
 }
 

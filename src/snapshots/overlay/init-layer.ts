@@ -7,8 +7,10 @@ import { join } from "node:path";
  */
 export function makeInitLayer(root: string): void {
   mkdirSync(root, { recursive: true, mode: 0o755 });
-  for (const folder of ["dev", "dev/pts", "dev/shm", "proc", "sys", "etc"]) mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
-  for (const file of ["dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf", ".dockerenv"]) closeSync(openSync(join(root, file), "a", file === "dev/console" || file === ".dockerenv" ? 0o755 : 0o644));
+  for (const folder of ["dev", "dev/pts", "dev/shm", "proc", "sys", "etc"])
+    mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
+  for (const file of ["dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf", ".dockerenv"])
+    closeSync(openSync(join(root, file), "a", file === "dev/console" || file === ".dockerenv" ? 0o755 : 0o644));
   try {
     symlinkSync("/proc/mounts", join(root, "etc/mtab"));
   } catch (error) {

@@ -22,8 +22,18 @@ export function writeMeta(folder: string, layer: Layer): void {
 export function readMeta(folder: string): Layer | undefined {
   try {
     const layer = JSON.parse(readFileSync(join(folder, "meta"), "utf8")) as Partial<Layer>;
-    return typeof layer.link === "string" && typeof layer.diffId === "string" && typeof layer.sizeBytes === "number" && typeof layer.tarBytes === "number"
-      ? { link: layer.link, diffId: layer.diffId, sizeBytes: layer.sizeBytes, tarBytes: layer.tarBytes, irregular: layer.irregular === true, bootId: layer.bootId ?? "" }
+    return typeof layer.link === "string" &&
+      typeof layer.diffId === "string" &&
+      typeof layer.sizeBytes === "number" &&
+      typeof layer.tarBytes === "number"
+      ? {
+          link: layer.link,
+          diffId: layer.diffId,
+          sizeBytes: layer.sizeBytes,
+          tarBytes: layer.tarBytes,
+          irregular: layer.irregular === true,
+          bootId: layer.bootId ?? "",
+        }
       : undefined;
   } catch {
     return undefined; // empty or cut short
@@ -62,14 +72,16 @@ export class LayerSync {
 }
 
 /** Whether the layer may be damaged: not noted as on the disk, and from before the machine last started. */
-export const isDoubtful = (folder: string, layer: Layer): boolean => layer.bootId !== bootId && !existsSync(join(folder, "synced"));
+export const isDoubtful = (folder: string, layer: Layer): boolean =>
+  layer.bootId !== bootId && !existsSync(join(folder, "synced"));
 
 /** Whether the layer's files still make the archive they came from. */
 export async function isWhole(folder: string, layer: Layer): Promise<boolean> {
   if (layer.irregular) return false; // nothing to compare with
   try {
     const hash = new Bun.CryptoHasher("sha256");
-    for await (const chunk of rebuildTar({ folder: join(folder, "diff"), split: join(folder, "split") })) hash.update(chunk);
+    for await (const chunk of rebuildTar({ folder: join(folder, "diff"), split: join(folder, "split") }))
+      hash.update(chunk);
     return `sha256:${hash.digest("hex")}` === layer.diffId;
   } catch {
     return false; // a file is missing or short

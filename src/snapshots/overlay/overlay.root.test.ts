@@ -33,13 +33,20 @@ test("a layer that was being unpacked when the process was killed is gone at the
     const driver = await OverlaySnapshotter.open({ root: ${JSON.stringify(dir)}, appliers: new Appliers({ maxWorkers: 1 }), limits: { maxBytes: 1e9, maxEntries: 1e5 } });
     const staged = await driver.stage((async function* () { yield tarOf({ name: "file", content: "content" }); })(), { parent: undefined });
     await staged.commit(staged.applied.diffId);`;
-  const child = Bun.spawn([process.execPath, "-e", program], { env: { ...process.env, BERTH_FAULT: "snapshot.apply.before-commit=kill" } });
+  const child = Bun.spawn([process.execPath, "-e", program], {
+    env: { ...process.env, BERTH_FAULT: "snapshot.apply.before-commit=kill" },
+  });
   await child.exited;
   expect(child.signalCode).toBe("SIGKILL");
   expect(readdirSync(join(dir, "tmp"))).toHaveLength(1);
   const driver = await OverlaySnapshotter.open({ root: dir, appliers, limits: defaultApplyLimits });
   await driver.settled();
-  expect([driver.layers(), readdirSync(join(dir, "tmp")), readdirSync(join(dir, "trash")), readdirSync(join(dir, "l"))]).toEqual([[], [], [], ["_"]]);
+  expect([
+    driver.layers(),
+    readdirSync(join(dir, "tmp")),
+    readdirSync(join(dir, "trash")),
+    readdirSync(join(dir, "l")),
+  ]).toEqual([[], [], [], ["_"]]);
 });
 
 test("a snapshot whose preparation was killed is prepared by the next try", async () => {
@@ -61,7 +68,12 @@ test("a snapshot whose preparation was killed is prepared by the next try", asyn
 test("a layer that a power cut damaged is dropped, a whole one stays", async () => {
   let driver = await open(dir);
   for (const content of ["one", "two"]) {
-    await using staged = await driver.stage((async function* () { yield tarOf({ name: "file", content }); })(), { parent: undefined });
+    await using staged = await driver.stage(
+      (async function* () {
+        yield tarOf({ name: "file", content });
+      })(),
+      { parent: undefined },
+    );
     await staged.commit(staged.applied.diffId);
   }
   const layers = join(dir, "snapshots/overlay/layers");
@@ -80,7 +92,9 @@ test("a full disk is a clear error that leaves nothing", async () => {
   Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", dir]);
   try {
     const driver = await open(dir);
-    const big = (async function* () { yield tarOf({ name: "file", content: Buffer.alloc(4 * 1024 * 1024, 1) }); })();
+    const big = (async function* () {
+      yield tarOf({ name: "file", content: Buffer.alloc(4 * 1024 * 1024, 1) });
+    })();
     await expect(driver.stage(big, { parent: undefined })).rejects.toThrow("write /file: no space left on device");
     await driver.settled();
     expect(readdirSync(join(dir, "snapshots/overlay/tmp"))).toEqual([]);

@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, statSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
@@ -50,7 +60,8 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     this.#appliers = options.appliers;
     this.#limits = options.limits;
     // 0710: other users must not reach set-user-id files of images (CVE-2021-41091)
-    for (const folder of ["", "layers", "l", "containers", "tmp", "trash"]) mkdirSync(join(this.#root, folder), { recursive: true, mode: 0o710 });
+    for (const folder of ["", "layers", "l", "containers", "tmp", "trash"])
+      mkdirSync(join(this.#root, folder), { recursive: true, mode: 0o710 });
     this.#trash = new Trash(join(this.#root, "trash"));
     this.#trash.sweep(join(this.#root, "tmp"));
     makeInitLayer(join(this.#root, "init"));
@@ -93,7 +104,12 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     const data = (links: string): string =>
       `lowerdir=${[...lower, initLink].map((link) => `${links}/${link}`).join(":")},upperdir=${folder}/upper,workdir=${folder}/work,index=off,metacopy=off,redirect_dir=off`;
     const whole = data(`${this.#root}/l`);
-    mount({ source: "overlay", target, type: "overlay", data: whole.length < 4096 ? whole : data(`/proc/self/fd/${this.#linksFd}`) });
+    mount({
+      source: "overlay",
+      target,
+      type: "overlay",
+      data: whole.length < 4096 ? whole : data(`/proc/self/fd/${this.#linksFd}`),
+    });
   }
 
   async unmount(target: string): Promise<void> {
@@ -136,7 +152,10 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     return treeTar(join(this.#container(key), "upper"), { whiteouts: "overlay", withRoot: false });
   }
 
-  async stage(tar: AsyncIterable<Uint8Array>, options: { parent: string | undefined; signal?: AbortSignal }): Promise<StagedLayer> {
+  async stage(
+    tar: AsyncIterable<Uint8Array>,
+    options: { parent: string | undefined; signal?: AbortSignal },
+  ): Promise<StagedLayer> {
     const folder = join(this.#root, "tmp", `${process.pid}-${++this.#staged}`);
     const trash = this.#trash;
     const dispose = async (): Promise<void> => trash.put(folder);
@@ -146,9 +165,17 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
       if (options.parent !== undefined) copyOwner(this.#diff(options.parent), diff);
       else chmodSync(diff, 0o755);
       const applied = await this.#appliers.apply(tar, {
-        target: diff, split: join(folder, "split"), whiteouts: "overlay", limits: this.#limits, ...(options.signal ? { signal: options.signal } : {}),
+        target: diff,
+        split: join(folder, "split"),
+        whiteouts: "overlay",
+        limits: this.#limits,
+        ...(options.signal ? { signal: options.signal } : {}),
       });
-      return { applied, commit: async (chainId) => this.#commit(folder, chainId, applied), [Symbol.asyncDispose]: dispose };
+      return {
+        applied,
+        commit: async (chainId) => this.#commit(folder, chainId, applied),
+        [Symbol.asyncDispose]: dispose,
+      };
     } catch (error) {
       await dispose();
       throw error;
@@ -160,8 +187,15 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   }
 
   tar(chainId: string): Readable {
-    if (this.#layer(chainId).irregular) throw new EngineError("invalid", `layer ${chainId} came as an archive whose members replace each other: it cannot be written as it was`, { chainId });
-    return Readable.from(rebuildTar({ folder: this.#diff(chainId), split: join(this.#folder(chainId), "split") }), { objectMode: false });
+    if (this.#layer(chainId).irregular)
+      throw new EngineError(
+        "invalid",
+        `layer ${chainId} came as an archive whose members replace each other: it cannot be written as it was`,
+        { chainId },
+      );
+    return Readable.from(rebuildTar({ folder: this.#diff(chainId), split: join(this.#folder(chainId), "split") }), {
+      objectMode: false,
+    });
   }
 
   async removeLayer(chainId: string): Promise<void> {
@@ -197,7 +231,14 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     this.#orphans.delete(chainId);
     if (this.#layers.has(chainId)) return;
     const link = (this.#nextLink++).toString(36);
-    const layer: Layer = { link, sizeBytes: size.sizeBytes, tarBytes: size.tarBytes, diffId: size.diffId, irregular: size.irregular, bootId };
+    const layer: Layer = {
+      link,
+      sizeBytes: size.sizeBytes,
+      tarBytes: size.tarBytes,
+      diffId: size.diffId,
+      irregular: size.irregular,
+      bootId,
+    };
     writeMeta(folder, layer);
     fault("snapshot.apply.before-commit");
     this.#link(link, `../layers/${hex(chainId)}/diff`);
@@ -222,7 +263,8 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
       known.add(layer.link);
       this.#nextLink = Math.max(this.#nextLink, Number.parseInt(layer.link, 36) + 1);
     }
-    for (const name of readdirSync(join(this.#root, "l"))) if (!known.has(name)) this.#trash.put(join(this.#root, "l", name));
+    for (const name of readdirSync(join(this.#root, "l")))
+      if (!known.has(name)) this.#trash.put(join(this.#root, "l", name));
   }
 
   #readContainers(): void {
@@ -230,7 +272,12 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
       const lower = join(this.#root, "containers", key, "lower");
       if (!existsSync(join(this.#root, "containers", key, "upper"))) continue;
       try {
-        this.#containers.set(key, readlinkSync(lower).split(":").filter((link) => link !== initLink));
+        this.#containers.set(
+          key,
+          readlinkSync(lower)
+            .split(":")
+            .filter((link) => link !== initLink),
+        );
       } catch {
         continue; // a prepare that did not end: the next one finishes it
       }
@@ -269,7 +316,8 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   }
 
   #container(key: string): string {
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(key)) throw new EngineError("invalid", `invalid snapshot key ${JSON.stringify(key)}`);
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(key))
+      throw new EngineError("invalid", `invalid snapshot key ${JSON.stringify(key)}`);
     return join(this.#root, "containers", key);
   }
 
@@ -283,7 +331,8 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
 }
 
 function hex(chainId: string): string {
-  if (!/^sha256:[0-9a-f]{64}$/.test(chainId)) throw new EngineError("invalid", `invalid chain id ${JSON.stringify(chainId)}`);
+  if (!/^sha256:[0-9a-f]{64}$/.test(chainId))
+    throw new EngineError("invalid", `invalid chain id ${JSON.stringify(chainId)}`);
   return chainId.slice(7);
 }
 

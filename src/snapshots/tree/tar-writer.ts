@@ -14,7 +14,15 @@ export interface TarMember {
   readonly xattrs?: readonly (readonly [name: string, value: Buffer])[];
 }
 
-const flags: Record<TarMember["type"], string> = { file: "0", link: "1", symlink: "2", character: "3", block: "4", folder: "5", fifo: "6" };
+const flags: Record<TarMember["type"], string> = {
+  file: "0",
+  link: "1",
+  symlink: "2",
+  character: "3",
+  block: "4",
+  folder: "5",
+  fifo: "6",
+};
 
 /** The member's header: ustar, with a pax header before it where a field needs more room. */
 export function tarHeader(member: TarMember): Buffer {
@@ -51,13 +59,17 @@ export const tarPadding = (sizeBytes: number): Buffer => Buffer.alloc((512 - (si
 export const tarEnd = Buffer.alloc(1024);
 
 function paxHeader(member: TarMember, records: readonly (readonly [string, Buffer])[]): Buffer {
-  const body = Buffer.concat(records.map(([key, value]) => {
-    const tail = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
-    let length = tail.length + 1;
-    while (String(length).length + tail.length !== length) length = String(length).length + tail.length;
-    return Buffer.concat([Buffer.from(String(length)), tail]);
-  }));
-  const name = `PaxHeaders.0/${member.name.replace(/\/$/, "").split("/").at(-1) ?? ""}`.replaceAll(/[^\x20-\x7e]/g, "_").slice(0, 100);
+  const body = Buffer.concat(
+    records.map(([key, value]) => {
+      const tail = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
+      let length = tail.length + 1;
+      while (String(length).length + tail.length !== length) length = String(length).length + tail.length;
+      return Buffer.concat([Buffer.from(String(length)), tail]);
+    }),
+  );
+  const name = `PaxHeaders.0/${member.name.replace(/\/$/, "").split("/").at(-1) ?? ""}`
+    .replaceAll(/[^\x20-\x7e]/g, "_")
+    .slice(0, 100);
   const header = Buffer.alloc(512);
   header.write(name, 0, "latin1");
   octal(header, 0o644, 100, 8);
@@ -71,7 +83,8 @@ function paxHeader(member: TarMember, records: readonly (readonly [string, Buffe
   return Buffer.concat([header, body, tarPadding(body.length)]);
 }
 
-const octal = (header: Buffer, value: number, start: number, length: number): void => void header.write(`${value.toString(8).padStart(length - 1, "0")}\0`, start, "latin1");
+const octal = (header: Buffer, value: number, start: number, length: number): void =>
+  void header.write(`${value.toString(8).padStart(length - 1, "0")}\0`, start, "latin1");
 
 function checksum(header: Buffer): void {
   header.fill(32, 148, 156);

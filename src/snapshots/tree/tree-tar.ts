@@ -36,29 +36,45 @@ export function treeTar(root: string, options: TreeTarOptions): Readable {
 
 async function write(root: string, options: TreeTarOptions, out: (bytes: Buffer) => Promise<void>): Promise<void> {
   const firstName = new Map<string, string>();
-  await walkTree(root, undefined, async (node) => {
-    if (node.path === "" && !options.withRoot) return undefined;
-    if (options.whiteouts === "overlay" && isWhiteout(node.stat)) {
-      await out(tarHeader({ name: sibling(node.path, ".wh."), type: "file", mode: 0, uid: 0, gid: 0, mtimeSeconds: 0 }));
+  await walkTree(
+    root,
+    undefined,
+    async (node) => {
+      if (node.path === "" && !options.withRoot) return undefined;
+      if (options.whiteouts === "overlay" && isWhiteout(node.stat)) {
+        await out(
+          tarHeader({ name: sibling(node.path, ".wh."), type: "file", mode: 0, uid: 0, gid: 0, mtimeSeconds: 0 }),
+        );
+        return undefined;
+      }
+      const member = describe(node);
+      if (!member) return undefined;
+      const key =
+        node.stat.links > 1 && !isFolder(node.stat)
+          ? `${node.stat.devMajor}:${node.stat.devMinor}:${node.stat.inode}`
+          : undefined;
+      const linked = key === undefined ? undefined : firstName.get(key);
+      if (linked !== undefined) {
+        await out(tarHeader({ ...member, type: "link", linkName: linked, sizeBytes: 0, xattrs: [] }));
+        return undefined;
+      }
+      if (member.type === "file") {
+        if (!(await writeFile(node, member, out))) return undefined;
+      } else await out(tarHeader(member));
+      if (key !== undefined) firstName.set(key, node.path);
+      if (
+        options.whiteouts === "overlay" &&
+        isFolder(node.stat) &&
+        getXattr(pathOf(node), "trusted.overlay.opaque")?.toString() === "y"
+      ) {
+        await out(
+          tarHeader({ name: `${node.path}/.wh..wh..opq`, type: "file", mode: 0, uid: 0, gid: 0, mtimeSeconds: 0 }),
+        );
+      }
       return undefined;
-    }
-    const member = describe(node);
-    if (!member) return undefined;
-    const key = node.stat.links > 1 && !isFolder(node.stat) ? `${node.stat.devMajor}:${node.stat.devMinor}:${node.stat.inode}` : undefined;
-    const linked = key === undefined ? undefined : firstName.get(key);
-    if (linked !== undefined) {
-      await out(tarHeader({ ...member, type: "link", linkName: linked, sizeBytes: 0, xattrs: [] }));
-      return undefined;
-    }
-    if (member.type === "file") {
-      if (!(await writeFile(node, member, out))) return undefined;
-    } else await out(tarHeader(member));
-    if (key !== undefined) firstName.set(key, node.path);
-    if (options.whiteouts === "overlay" && isFolder(node.stat) && getXattr(pathOf(node), "trusted.overlay.opaque")?.toString() === "y") {
-      await out(tarHeader({ name: `${node.path}/.wh..wh..opq`, type: "file", mode: 0, uid: 0, gid: 0, mtimeSeconds: 0 }));
-    }
-    return undefined;
-  }, options.signal ? { signal: options.signal } : {});
+    },
+    options.signal ? { signal: options.signal } : {},
+  );
   await out(tarEnd);
 }
 
@@ -66,7 +82,10 @@ async function write(root: string, options: TreeTarOptions, out: (bytes: Buffer)
 function describe(node: TreeNode): TarMember | undefined {
   const { stat, path } = node;
   const common = {
-    name: path, mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid,
+    name: path,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
     mtimeSeconds: Number(stat.mtimeNs / 1_000_000_000n), // moby parity: whole seconds in layers
     xattrs: keptXattrs(node),
   };
@@ -81,7 +100,12 @@ function describe(node: TreeNode): TarMember | undefined {
     }
     case nodeTypes.character:
     case nodeTypes.block:
-      return { ...common, type: typeOf(stat) === nodeTypes.block ? "block" : "character", devMajor: stat.rdevMajor, devMinor: stat.rdevMinor };
+      return {
+        ...common,
+        type: typeOf(stat) === nodeTypes.block ? "block" : "character",
+        devMajor: stat.rdevMajor,
+        devMinor: stat.rdevMinor,
+      };
     case nodeTypes.fifo:
       return { ...common, type: "fifo" };
     default:
@@ -118,7 +142,7 @@ async function writeFile(node: TreeNode, member: TarMember, out: (bytes: Buffer)
   try {
     const sizeBytes = member.sizeBytes ?? 0;
     await out(tarHeader(member));
-    for (let left = sizeBytes; left > 0; ) {
+    for (let left = sizeBytes; left > 0;) {
       const bytes = Buffer.alloc(Math.min(left, 512 * 1024));
       const count = (await readSome(fd, bytes)) || bytes.length; // shorter by now: zeros
       await out(bytes.subarray(0, count));
@@ -132,7 +156,9 @@ async function writeFile(node: TreeNode, member: TarMember, out: (bytes: Buffer)
 }
 
 const readSome = (fd: number, bytes: Buffer): Promise<number> =>
-  new Promise((resolve, reject) => read(fd, bytes, 0, bytes.length, null, (error, count) => (error ? reject(error) : resolve(count))));
+  new Promise((resolve, reject) =>
+    read(fd, bytes, 0, bytes.length, null, (error, count) => (error ? reject(error) : resolve(count))),
+  );
 
 function sibling(path: string, prefix: string): string {
   const slash = path.lastIndexOf("/") + 1;

@@ -20,11 +20,18 @@ const nodesPerTurn = 256; // about 2 ms, then other work gets its turn
  * Visits a tree that may change meanwhile, folders before what is in them, names in byte order. `visit` may give a
  * context that its children are visited with.
  */
-export async function walkTree<C>(root: string, context: C, visit: (node: TreeNode, context: C) => C | Promise<C>, options: { signal?: AbortSignal } = {}): Promise<void> {
+export async function walkTree<C>(
+  root: string,
+  context: C,
+  visit: (node: TreeNode, context: C) => C | Promise<C>,
+  options: { signal?: AbortSignal } = {},
+): Promise<void> {
   let seen = 0;
   const rootFd = openRoot(root);
   const descend = async (folderFd: number, path: string, above: C): Promise<void> => {
-    const names = readdirSync(`/proc/self/fd/${folderFd}`, { encoding: "buffer" }).map((name) => Buffer.from(name).toString("latin1"));
+    const names = readdirSync(`/proc/self/fd/${folderFd}`, { encoding: "buffer" }).map((name) =>
+      Buffer.from(name).toString("latin1"),
+    );
     for (const child of names.sort(byBytes)) {
       if (++seen % nodesPerTurn === 0) {
         options.signal?.throwIfAborted();
@@ -56,7 +63,8 @@ export async function walkTree<C>(root: string, context: C, visit: (node: TreeNo
 }
 
 /** Opens a node's content for reading; -1 when it is something else by now. */
-export const openContent = (node: TreeNode): number => tryOpen(node.folderFd, node.name, openFlags.read | openFlags.noFollow | openFlags.nonBlock);
+export const openContent = (node: TreeNode): number =>
+  tryOpen(node.folderFd, node.name, openFlags.read | openFlags.noFollow | openFlags.nonBlock);
 
 /** A path for calls that know no descriptors, valid during the visit. */
 export function pathOf(node: TreeNode): Buffer {
@@ -66,13 +74,15 @@ export function pathOf(node: TreeNode): Buffer {
 export const typeOf = (stat: NodeStat): number => stat.mode & nodeTypes.mask;
 export const isFolder = (stat: NodeStat): boolean => typeOf(stat) === nodeTypes.folder;
 /** overlayfs marks a removed file by a character device 0/0. */
-export const isWhiteout = (stat: NodeStat): boolean => typeOf(stat) === nodeTypes.character && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+export const isWhiteout = (stat: NodeStat): boolean =>
+  typeOf(stat) === nodeTypes.character && stat.rdevMajor === 0 && stat.rdevMinor === 0;
 
 function tryOpen(folderFd: number, name: Buffer, flags: number): number {
   try {
     return openInRoot(folderFd, name, { flags, resolve: noLinks });
   } catch (error) {
-    if (error instanceof SyscallError && ["ENOENT", "ENOTDIR", "ELOOP", "ENXIO", "EXDEV"].includes(error.code)) return -1;
+    if (error instanceof SyscallError && ["ENOENT", "ENOTDIR", "ELOOP", "ENXIO", "EXDEV"].includes(error.code))
+      return -1;
     throw error;
   }
 }
