@@ -5,7 +5,7 @@ import type { OciRunConfig } from "../spec/oci/image.ts";
 import type { CommitRequest } from "./containers.ts";
 import type { ContainerDeps } from "./deps.ts";
 import { publish } from "./events.ts";
-import { pauseContainer, unpauseContainer } from "./stop.ts";
+import { pauseContainer, unpauseContainer } from "./stop/pause.ts";
 
 /** Makes an image of what the container changed over its own. It stands still meanwhile unless `pause` is off. */
 export async function commitContainer(deps: ContainerDeps & { images: Images }, ref: string, request: CommitRequest): Promise<Image> {

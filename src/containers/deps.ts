@@ -9,9 +9,9 @@ import type { SeccompCache } from "../security/seccomp/cache.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { Volumes } from "../volumes/volume.ts";
 import type { CreateDefaults } from "./create/defaults.ts";
-import type { Activity } from "./activity.ts";
-import type { Records } from "./records.ts";
-import type { Waiters } from "./waiters.ts";
+import type { Activity } from "./books/activity.ts";
+import type { Records } from "./books/records.ts";
+import type { Waiters } from "./books/waiters.ts";
 
 /** How long a verb waits for another one on the same container. */
 export const lockTimeoutMs = 60_000;

@@ -5,10 +5,10 @@ import { engineCaller } from "../spec/caller.ts";
 import type { Container } from "./container.ts";
 import type { ContainerDeps } from "./deps.ts";
 import { publish } from "./events.ts";
-import { removeAfterExit } from "./remove.ts";
+import { removeAfterExit } from "./remove/removal.ts";
 import { closeRootfs } from "./start/rootfs.ts";
 import { startContainer } from "./start/start.ts";
-import { isLive, move } from "./state.ts";
+import { isLive, move } from "./books/state.ts";
 
 /** A run this long makes the restart policy begin its delays anew (moby parity). */
 const steadyRunNs = 10_000_000_000n;

@@ -4,7 +4,7 @@ import type { LogRecord, LogTarget } from "../logs/driver.ts";
 import type { Container } from "./container.ts";
 import type { LogsQuery } from "./containers.ts";
 import type { ContainerDeps } from "./deps.ts";
-import { isLive } from "./state.ts";
+import { isLive } from "./books/state.ts";
 
 /** Where a container's output goes, for the monitor and for reading. */
 export function logTarget(container: Container): LogTarget {

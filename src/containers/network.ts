@@ -5,7 +5,7 @@ import type { Container } from "./container.ts";
 import { attachment } from "./create/network.ts";
 import { type ContainerDeps, lockTimeoutMs } from "./deps.ts";
 import type { ContainerPlan } from "./plan.ts";
-import { isLive } from "./state.ts";
+import { isLive } from "./books/state.ts";
 
 /** Connects a container to a network: at once when it runs, at its next start when it does not (moby parity). */
 export async function connectNetwork(deps: ContainerDeps, ref: string, network: string, settings: EndpointSettings, caller: Caller): Promise<void> {

@@ -3,7 +3,7 @@ import type { Caller } from "../spec/caller.ts";
 import { checkName } from "./create/create.ts";
 import type { ContainerDeps } from "./deps.ts";
 import { publish } from "./events.ts";
-import { isLive } from "./state.ts";
+import { isLive } from "./books/state.ts";
 
 /** Gives a container another name. */
 export function renameContainer(deps: ContainerDeps, ref: string, given: string, caller: Caller): void {

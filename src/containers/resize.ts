@@ -3,7 +3,7 @@ import { engineCaller } from "../spec/caller.ts";
 import type { ContainerDeps } from "./deps.ts";
 import { publish } from "./events.ts";
 import type { ExecDeps } from "./exec/exec.ts";
-import { isLive } from "./state.ts";
+import { isLive } from "./books/state.ts";
 
 interface Size {
   readonly rows: number;

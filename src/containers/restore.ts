@@ -7,11 +7,11 @@ import type { Container } from "./container.ts";
 import type { ContainerDeps } from "./deps.ts";
 import { containerExited, planRestart, settle } from "./exits.ts";
 import type { HealthChecks } from "./health/health.ts";
-import { finishRemoval } from "./remove.ts";
+import { finishRemoval } from "./remove/removal.ts";
 import { removeBundle } from "./start/bundle.ts";
 import { createProcess } from "./start/process.ts";
 import { startContainer } from "./start/start.ts";
-import { isLive, move } from "./state.ts";
+import { isLive, move } from "./books/state.ts";
 
 /**
  * What a daemon does with its rows when it starts: processes that run are adopted, those that ended are told as exits,

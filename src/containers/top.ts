@@ -1,6 +1,6 @@
 import { EngineError } from "../base/errors.ts";
 import type { ContainerDeps } from "./deps.ts";
-import { isLive } from "./state.ts";
+import { isLive } from "./books/state.ts";
 
 const psTimeoutMs = 10_000;
 

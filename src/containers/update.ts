@@ -6,7 +6,7 @@ import { publish } from "./events.ts";
 import { buildResources } from "./oci/cgroup.ts";
 import { gatherDevices } from "./oci/devices.ts";
 import { readSpecHost } from "./oci/host.ts";
-import { isLive } from "./state.ts";
+import { isLive } from "./books/state.ts";
 
 /** Changes limits and the restart policy: at once when it runs, and for its next start. */
 export async function updateContainer(deps: ContainerDeps, ref: string, change: Resources & { RestartPolicy?: RestartPolicy | null | undefined }, caller: Caller): Promise<{ warnings: string[] }> {

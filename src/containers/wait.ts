@@ -1,6 +1,6 @@
 import type { ContainerDeps } from "./deps.ts";
-import { isRunning } from "./state.ts";
-import type { WaitCondition, WaitResult } from "./waiters.ts";
+import { isRunning } from "./books/state.ts";
+import type { WaitCondition, WaitResult } from "./books/waiters.ts";
 
 /**
  * Registers a waiter. `not-running` settles at once for a container that does not run; `next-exit` waits for the next

@@ -79,7 +79,7 @@ export async function startDaemon(options: { args?: readonly string[]; env?: Rec
     ended: async () => {
       const gone = child;
       await until("the daemon ends", () => gone?.exitCode !== null || gone?.signalCode !== null);
-      return gone?.signalCode ?? String(gone?.exitCode);
+      return String(gone?.signalCode ?? gone?.exitCode);
     },
     [Symbol.asyncDispose]: () => dispose(daemon),
   };

@@ -5,7 +5,7 @@ import { openInRoot, openRoot } from "../../kernel/openat2.ts";
 import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { closeRootfs, openRootfs } from "../start/rootfs.ts";
-import { isLive } from "../state.ts";
+import { isLive } from "../books/state.ts";
 
 /** A container's file tree as its processes see it, volumes included. */
 export interface ContainerRoot {

@@ -11,8 +11,8 @@ import type { ContainerDeps, Settings } from "../deps.ts";
 import { publish } from "../events.ts";
 import { logTarget } from "../logs.ts";
 import type { ContainerPlan, MountPlan } from "../plan.ts";
-import { initialState } from "../state.ts";
-import { checkBindSources } from "./mounts.ts";
+import { initialState } from "../books/state.ts";
+import { checkBindSources } from "./mounts/mounts.ts";
 import { randomName } from "./names.ts";
 import { normalizeCreate } from "./normalize.ts";
 
@@ -27,13 +27,21 @@ export interface CreateOptions {
  * Makes a container: its row, its volumes and its writable snapshot. Nothing runs. The row is written first; every
  * step behind it is repeated by the start, so a crash in between leaves a container that works.
  */
-export async function createContainer(deps: ContainerDeps, request: CreateRequest, options: CreateOptions): Promise<{ id: string; warnings: string[] }> {
+export async function createContainer(
+  deps: ContainerDeps,
+  request: CreateRequest,
+  options: CreateOptions,
+): Promise<{ id: string; warnings: string[] }> {
   const reference = request.Image ?? "";
   if (reference === "") throw new EngineError("invalid", "no image specified");
   const image = deps.images.resolve(reference);
   const id = newId();
   const name = chooseName(deps, options.name);
-  const { plan, request: merged, warnings } = normalizeCreate(request, {
+  const {
+    plan,
+    request: merged,
+    warnings,
+  } = normalizeCreate(request, {
     id,
     name,
     image,
@@ -94,7 +102,9 @@ function chooseName(deps: ContainerDeps, wanted: string): string {
 /** Docker's rule for container names. */
 export function checkName(name: string, given = name): void {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) return;
-  throw new EngineError("invalid", `Invalid container name (${given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, { name: given });
+  throw new EngineError("invalid", `Invalid container name (${given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, {
+    name: given,
+  });
 }
 
 export function containerPaths({ dataRoot, execRoot }: Settings, id: string, plan: ContainerPlan): ContainerPaths {
@@ -112,7 +122,12 @@ export function containerPaths({ dataRoot, execRoot }: Settings, id: string, pla
 }
 
 /** Makes the volumes that the mounts name, or that have no name yet, and says how inspect shows each mount. */
-async function makeVolumes(deps: ContainerDeps, container: Container, caller: Caller, undo: AsyncDisposableStack): Promise<Container> {
+async function makeVolumes(
+  deps: ContainerDeps,
+  container: Container,
+  caller: Caller,
+  undo: AsyncDisposableStack,
+): Promise<Container> {
   const { id, plan } = container;
   const mounts: MountPlan[] = [];
   for (const mount of plan.mounts) {
@@ -120,7 +135,13 @@ async function makeVolumes(deps: ContainerDeps, container: Container, caller: Ca
       mounts.push(mount);
       continue;
     }
-    const { name } = await deps.volumes.create({ name: mount.volume, driver: mount.driver, labels: mount.labels, options: mount.options, caller });
+    const { name } = await deps.volumes.create({
+      name: mount.volume,
+      driver: mount.driver,
+      labels: mount.labels,
+      options: mount.options,
+      caller,
+    });
     if (mount.volume === "") undo.defer(() => deps.volumes.remove(name, { force: true, caller }));
     deps.volumes.hold(name, id);
     undo.defer(() => deps.volumes.release(name, id));
@@ -130,7 +151,14 @@ async function makeVolumes(deps: ContainerDeps, container: Container, caller: Ca
 }
 
 function viewOf(deps: ContainerDeps, mount: MountPlan): MountView[] {
-  const view = { target: mount.target, mode: mount.mode, readWrite: !mount.readOnly, driver: "", name: "", propagation: "" };
+  const view = {
+    target: mount.target,
+    mode: mount.mode,
+    readWrite: !mount.readOnly,
+    driver: "",
+    name: "",
+    propagation: "",
+  };
   switch (mount.type) {
     case "bind":
       return [{ ...view, type: "bind", source: mount.source, propagation: mount.propagation }];

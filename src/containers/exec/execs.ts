@@ -1,6 +1,6 @@
 import { EngineError } from "../../base/errors.ts";
 import type { Exec, ExecRequest } from "../containers.ts";
-import type { Records } from "../records.ts";
+import type { Records } from "../books/records.ts";
 
 /** How long an ended exec can be inspected (moby parity). */
 const keptAfterExitMs = 5 * 60_000;

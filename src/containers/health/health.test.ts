@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { nowNs } from "../../base/clock.ts";
 import { containerFixture } from "../container.fixture.ts";
-import { move } from "../state.ts";
+import { move } from "../books/state.ts";
 import { judge } from "./health.ts";
 
 const container = containerFixture("a".repeat(64), { Healthcheck: { Test: ["CMD", "true"], Retries: 2, StartPeriod: 60_000_000_000 } });

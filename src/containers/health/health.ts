@@ -5,7 +5,7 @@ import type { Container, HealthResult, HealthState } from "../container.ts";
 import { publish } from "../events.ts";
 import type { ExecDeps } from "../exec/exec.ts";
 import type { HealthPlan } from "../plan.ts";
-import { killContainer, stopContainer } from "../stop.ts";
+import { killContainer, stopContainer } from "../stop/stop.ts";
 import { probe } from "./probe.ts";
 
 /** How many results inspect shows (moby parity). */

@@ -4,7 +4,7 @@ import type { Container } from "../container.ts";
 import type { ContainerDeps } from "../deps.ts";
 import { hostnameFile, hostsFile, resolvFile } from "../oci/etc-files.ts";
 import { linkEnv } from "../oci/link-env.ts";
-import { isLive } from "../state.ts";
+import { isLive } from "../books/state.ts";
 
 /** Writes hosts, hostname and resolv.conf. A container that shares another's network shares its files: see `plan`. */
 export async function writeEtcFiles(deps: ContainerDeps, container: Container, sandbox: Sandbox): Promise<void> {

@@ -3,7 +3,7 @@ import { EngineError } from "../../base/errors.ts";
 import { isMounted, mount, mountFlags } from "../../kernel/mount.ts";
 import type { Container } from "../container.ts";
 import type { ContainerDeps } from "../deps.ts";
-import { isLive } from "../state.ts";
+import { isLive } from "../books/state.ts";
 
 /** Path of the namespace of another container that a `container:` mode joins; undefined for other modes. */
 export function joinedNamespace(deps: ContainerDeps, mode: string | { readonly container: string }, kind: "pid" | "ipc"): string | undefined {

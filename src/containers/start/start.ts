@@ -5,9 +5,9 @@ import { type Caller, engineCaller } from "../../spec/caller.ts";
 import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { publish } from "../events.ts";
-import { isRunning, move } from "../state.ts";
+import { isRunning, move } from "../books/state.ts";
 import { createProcess, keepFilter, writeBundle } from "./process.ts";
-import { finishRemoval } from "../remove.ts";
+import { finishRemoval } from "../remove/removal.ts";
 import { closeRootfs, openRootfs } from "./rootfs.ts";
 
 export interface StartOptions {

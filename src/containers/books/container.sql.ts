@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
-import type { Migration } from "../store/migration.ts";
-import type { Container } from "./container.ts";
+import type { Migration } from "../../store/migration.ts";
+import type { Container } from "../container.ts";
 
 /** The container's table: what never changes after create in `fixed`, what does in `state`. */
 export const containerMigrations: readonly Migration[] = [

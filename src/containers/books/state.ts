@@ -1,5 +1,5 @@
-import { EngineError } from "../base/errors.ts";
-import type { ContainerState, Status } from "./container.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { ContainerState, Status } from "../container.ts";
 
 /** Which status may follow which. This file is the only one that writes `status`. */
 const moves: Record<Status, readonly Status[]> = {

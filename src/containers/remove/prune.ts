@@ -1,10 +1,10 @@
-import { EngineError } from "../base/errors.ts";
-import type { Caller } from "../spec/caller.ts";
-import type { Container } from "./container.ts";
-import type { ContainerDeps } from "./deps.ts";
-import { publishPrune } from "./events.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Caller } from "../../spec/caller.ts";
+import type { Container } from "../container.ts";
+import type { ContainerDeps } from "../deps.ts";
+import { publishPrune } from "../events.ts";
 import { removeContainer } from "./remove.ts";
-import { containerSize } from "./size.ts";
+import { containerSize } from "../size.ts";
 
 const busy = new WeakSet<object>();
 

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { containerFixture } from "./container.fixture.ts";
+import { containerFixture } from "../container.fixture.ts";
 import { containerMigrations, ContainerTable } from "./container.sql.ts";
 import { Records } from "./records.ts";
 import { move } from "./state.ts";

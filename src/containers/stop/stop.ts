@@ -1,12 +1,10 @@
-import { EngineError } from "../base/errors.ts";
-import { nowNs } from "../base/clock.ts";
-import { parseSignal } from "../spec/signals.ts";
-import type { Caller } from "../spec/caller.ts";
-import type { Container } from "./container.ts";
-import type { ContainerDeps } from "./deps.ts";
-import { publish } from "./events.ts";
-import { startContainer } from "./start/start.ts";
-import { isLive, isRunning, move } from "./state.ts";
+import { EngineError } from "../../base/errors.ts";
+import { parseSignal } from "../../spec/signals.ts";
+import type { Caller } from "../../spec/caller.ts";
+import type { Container } from "../container.ts";
+import type { ContainerDeps } from "../deps.ts";
+import { publish } from "../events.ts";
+import { isLive, move } from "../books/state.ts";
 
 const sigkill = 9;
 /** How long a container may take to go after SIGKILL before we say that it hangs. */
@@ -112,39 +110,3 @@ export async function killContainer(deps: ContainerDeps, ref: string, options: {
   if (signal !== sigkill) return sendSignal(deps, container, signal, options.caller);
   await killAndWait(deps, container, deps.waiters.add(id, "next-exit"), options.caller);
 }
-
-/** Stops it if it runs, and starts it. */
-export async function restartContainer(deps: ContainerDeps, ref: string, options: StopOptions): Promise<void> {
-  const { id } = deps.records.get(ref);
-  using _kept = deps.activity.keep(id);
-  if (isRunning(deps.records.get(id).state)) await stopContainer(deps, id, options);
-  await startContainer(deps, id, { caller: options.caller });
-  publish(deps.events, deps.records.get(id), "restart", options.caller);
-}
-
-/** Freezes all processes. */
-export async function pauseContainer(deps: ContainerDeps, ref: string, caller: Caller): Promise<void> {
-  const { id, state } = deps.records.get(ref);
-  using _lock = await deps.locks.acquire(id, { timeoutMs: killTimeoutMs, what: `container ${id}` });
-  if (state.status === "paused") throw new EngineError("conflict", `container ${id} is already paused`, { id });
-  if (state.status === "restarting") throw new EngineError("conflict", `Container ${id} is restarting, wait until the container is running`, { id });
-  if (state.status !== "running") throw new EngineError("conflict", `container ${id} is not running`, { id });
-  const container = deps.records.get(id);
-  await deps.runtimes.get(container.plan.runtime).driver.pause(id);
-  const now = deps.records.get(id);
-  if (now.state.status === "running") publish(deps.events, deps.records.setState(id, move(now.state, "paused")), "pause", caller);
-}
-
-/** Lets them go on. */
-export async function unpauseContainer(deps: ContainerDeps, ref: string, caller: Caller): Promise<void> {
-  const { id } = deps.records.get(ref);
-  using _lock = await deps.locks.acquire(id, { timeoutMs: killTimeoutMs, what: `container ${id}` });
-  const container = deps.records.get(id);
-  if (container.state.status !== "paused") throw new EngineError("internal", `Container ${id} is not paused`, { id });
-  await deps.runtimes.get(container.plan.runtime).driver.resume(id);
-  const now = deps.records.get(id);
-  if (now.state.status === "paused") publish(deps.events, deps.records.setState(id, move(now.state, "running")), "unpause", caller);
-}
-
-/** Seconds between two times, whole. */
-export const secondsSince = (startNs: bigint): number => Number((nowNs() - startNs) / 1_000_000_000n);

@@ -1,5 +1,5 @@
-import { EngineError } from "../base/errors.ts";
-import type { Container, ContainerState } from "./container.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Container, ContainerState } from "../container.ts";
 import type { ContainerTable } from "./container.sql.ts";
 
 /**

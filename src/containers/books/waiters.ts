@@ -1,4 +1,4 @@
-import { EngineError } from "../base/errors.ts";
+import { EngineError } from "../../base/errors.ts";
 
 export type WaitCondition = "not-running" | "next-exit" | "removed";
 
