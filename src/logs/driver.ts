@@ -13,6 +13,8 @@ export type LogStream = "stdout" | "stderr";
 
 /** Writes one container's output. Lives in the monitor; one per run, opened again over the same files. */
 export interface LogWriter {
+  /** Bytes that could not be written, or were dropped in non-blocking mode. */
+  readonly lostBytes?: number;
   /**
    * Takes a chunk as it was read. Resolves when the next may be given: not reading on is the back-pressure.
    * Splits lines; lines over 16 KiB become partial records (moby parity). Never throws for a full disk: output is

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { EngineError } from "../base/errors.ts";
 import type { LogQuery, LogRecord } from "./driver.ts";
 import type { LogSource, RecordFormat, RecordSink } from "./format.ts";
@@ -67,7 +68,7 @@ async function* read<T>(source: LogSource, query: LogQuery, collector: Collector
   const watch = query.follow ? new Watch(source.path, query) : undefined;
   let files: SourceFile[] = [];
   try {
-    files = await openFiles(source);
+    files = await openFiles(source, query.sinceNs);
     const from = await tailStart(files, source.format, query);
     let { file: index, offset } = from;
     filter.skip = from.skip;
@@ -124,14 +125,16 @@ async function* read<T>(source: LogSource, query: LogQuery, collector: Collector
 
 /** The file that comes after this one; undefined as long as this is the current one. */
 async function following(source: LogSource, file: SourceFile | undefined): Promise<SourceFile | undefined> {
+  const current = await stat(source.path, { bigint: true }).catch(() => undefined);
+  if (file && (!current || current.ino === file.inode)) return undefined;
   const files = await logFiles(source.path, source.maxFiles);
-  if (!file) return files[0] ? openFile(files[0]).catch(() => undefined) : undefined;
-  const position = files.findIndex(
-    (candidate) => candidate.inode === file.inode || (candidate.compressed && file.isCompressedAs(candidate)),
-  );
-  // dropped meanwhile: its successor is the oldest that is left
+  const position = file
+    ? files.findIndex((one) => one.inode === file.inode || (one.compressed && file.isCompressedAs(one)))
+    : -1;
+  // not there: either the rotation is on its way still, or it was dropped and the oldest that is left comes next
+  if (file && position === -1 && !(await file.unlinked())) return undefined;
   const next = files[position + 1];
-  if (!next || next.inode === file.inode) return undefined;
+  if (!next || next.inode === file?.inode) return undefined;
   return openFile(next).catch(() => undefined); // rotated between look and open: the next turn finds it
 }
 

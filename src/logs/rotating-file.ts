@@ -150,8 +150,20 @@ export interface FoundFile {
   readonly modifiedMs: number;
 }
 
-/** The files of a log that exist, oldest first. */
+/**
+ * The files of a log that exist, oldest first. Looked at until two looks agree: a rotation in between moves files
+ * from places not looked at yet to places looked at already.
+ */
 export async function logFiles(path: string, maxFiles: number): Promise<FoundFile[]> {
+  let files = await look(path, maxFiles);
+  for (;;) {
+    const again = await look(path, maxFiles);
+    if (again.length === files.length && again.every(({ inode }, index) => inode === files[index]?.inode)) return again;
+    files = again;
+  }
+}
+
+async function look(path: string, maxFiles: number): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
   for (let number = maxFiles - 1; number >= 0; number--) {
     const base = number === 0 ? path : `${path}.${number}`;

@@ -22,6 +22,10 @@ export class StreamWriter implements LogWriter {
     this.#dropAboveBytes = mode.blocking ? Number.POSITIVE_INFINITY : mode.bufferBytes;
   }
 
+  get lostBytes(): number {
+    return this.#file.lostBytes;
+  }
+
   write(stream: LogStream, chunk: Uint8Array, timeNs: bigint): Promise<void> {
     this.#lastTimeNs = timeNs;
     if (this.#waitingBytes + chunk.length > this.#dropAboveBytes) {

@@ -1,5 +1,4 @@
 import { closeSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { nowNs } from "../base/clock.ts";
 import { setNonBlocking } from "../kernel/descriptor.ts";
 import { receiveDescriptors } from "../kernel/socket.ts";
@@ -13,7 +12,7 @@ import type {
   ProcessIdentity,
 } from "./protocol.ts";
 import type { Reaper } from "./reaper.ts";
-import { removeFifos, reopenFifo } from "./stdio.ts";
+import { execPrefix, removeFifos, reopenFifo } from "./stdio.ts";
 import { Task } from "./task.ts";
 import { execKey, openLog, type Tasks } from "./tasks.ts";
 
@@ -40,7 +39,7 @@ export async function adopt(
     for (const { identity: execIdentity, ...exec } of execs) {
       const key = execKey(exec.execId);
       if (with_.tasks.byKey.has(key)) continue;
-      const prefix = join(dirname(exec.processFile), `${exec.execId.slice(0, 16)}.`);
+      const prefix = execPrefix(exec);
       const lost = await takeOver(key, { spec: exec, run: spec.run, identity: execIdentity, prefix, started: true });
       if (lost) gone.push(lost);
     }

@@ -9,6 +9,7 @@ import { reap } from "../kernel/wait.ts";
 import { openStream } from "./attach-client.ts";
 import { Connection } from "./connection.ts";
 import type { Monitor } from "./monitor.ts";
+import { execPrefix, fifoPath } from "./stdio.ts";
 import { SteadyStream } from "./steady-stream.ts";
 import {
   type AdoptProcess,
@@ -311,10 +312,11 @@ class MonitorClient implements ConnectedMonitor {
 
   #openOutputs(): number[] {
     const fds: number[] = [];
-    for (const { spec } of this.#known.values()) {
-      for (const name of ["1", "2"]) {
+    for (const { spec, execs } of this.#known.values()) {
+      const prefixes = [`${spec.bundle}/`, ...[...execs.values()].map(execPrefix)];
+      for (const path of prefixes.flatMap((prefix) => [fifoPath(prefix, 1), fifoPath(prefix, 2)])) {
         try {
-          fds.push(openSync(join(spec.bundle, name), constants.O_RDONLY | constants.O_NONBLOCK));
+          fds.push(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
         } catch {
           // it has a terminal
         }

@@ -3,6 +3,8 @@ import { bytesWaiting } from "../kernel/fifo.ts";
 
 /** How long a descendant may hold a pipe open in silence after the process ended. */
 const silenceMs = 50;
+/** moby parity: it too gives the streams two seconds after the exit. */
+const drainMs = 2_000;
 /** How soon a terminal that nobody has open is looked at again. */
 const reopenMs = 100;
 
@@ -32,10 +34,11 @@ export class Output {
 
   /**
    * The process has ended. Its pipe ends too when no descendant holds it; one that does is waited for only as long
-   * as it writes.
+   * as it writes, and not for ever.
    */
   async drain(): Promise<void> {
     this.#lastReadMs = performance.now();
+    const deadline = this.#lastReadMs + drainMs;
     this.#draining = true;
     this.#hurry?.();
     while (!this.#finished) {
@@ -44,7 +47,9 @@ export class Output {
       await Promise.race([this.done, tick]);
       clearTimeout(timer);
       const silent = !this.#busy && performance.now() - this.#lastReadMs > silenceMs && this.#nothingWaits();
-      if (silent && !this.#finished) await this.#reader.cancel();
+      const late = performance.now() > deadline;
+      if ((silent || late) && !this.#finished) await this.#reader.cancel();
+      if (late) return;
     }
   }
 

@@ -1,5 +1,5 @@
 import { closeSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 import { setNonBlocking } from "../kernel/descriptor.ts";
 import { growPipe, makeFifo, openFifo } from "../kernel/fifo.ts";
@@ -26,6 +26,10 @@ export interface OpenStdio {
 const outputMode = 0o622;
 const stdinMode = 0o644;
 const stdinPipeBytes = 1024 * 1024;
+
+/** Beside its process object, in the container's bundle. */
+export const execPrefix = (exec: { readonly processFile: string; readonly execId: string }): string =>
+  join(dirname(exec.processFile), `${exec.execId.slice(0, 16)}.`);
 
 export const fifoPath = (prefix: string, fd: 0 | 1 | 2): string => `${prefix}${fd}`;
 

@@ -91,6 +91,7 @@ export class Task {
     for (const output of this.outputs) output.close();
     removeFifos(this.prefix);
     await this.log?.close();
+    if (this.log?.lostBytes) console.error(`container ${this.id}: its log lost ${this.log.lostBytes} bytes of output`);
   }
 
   #take(stream: "stdout" | "stderr", chunk: Uint8Array): Promise<void> | undefined {

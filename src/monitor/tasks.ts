@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import { dirname, join } from "node:path";
 import { nowNs } from "../base/clock.ts";
 import { EngineError } from "../base/errors.ts";
 import { fault } from "../base/fault.ts";
@@ -12,7 +11,7 @@ import { Hub } from "./hub.ts";
 import { oomKills } from "./oom.ts";
 import type { CreateProcess, ExecProcess, ExitEvent, ProcessIdentity, StreamRequest, WireEvent } from "./protocol.ts";
 import type { Reaper } from "./reaper.ts";
-import { ConsoleSocket, makeFifos } from "./stdio.ts";
+import { ConsoleSocket, execPrefix, makeFifos } from "./stdio.ts";
 import { Task } from "./task.ts";
 
 /** Everything that runs under this monitor. */
@@ -78,17 +77,15 @@ export class Tasks {
   async exec(spec: ExecProcess): Promise<ProcessIdentity> {
     const container = this.#container(spec.id);
     const runtime = openRuntime(spec.runtime);
-    const folder = dirname(spec.processFile);
-    const name = spec.execId.slice(0, 16);
+    const prefix = execPrefix(spec);
     return this.#launch({
       key: execKey(spec.execId),
       spec,
       run: container.run,
-      prefix: join(folder, `${name}.`),
+      prefix,
       stdio: spec,
       log: Promise.resolve(undefined),
-      start: (io) =>
-        runtime.exec({ id: spec.id, processFile: spec.processFile, pidFile: join(folder, `${name}.pid`), ...io }),
+      start: (io) => runtime.exec({ id: spec.id, processFile: spec.processFile, pidFile: `${prefix}pid`, ...io }),
       undo: async () => {},
     });
   }
