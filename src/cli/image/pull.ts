@@ -1,4 +1,5 @@
 import type { EngineClient } from "../../client/engine-client.ts";
+import { parseReference } from "../../spec/reference.ts";
 import { command } from "../command.ts";
 import { ExitError } from "../exit-error.ts";
 import { type ProgressOutput, renderProgress } from "../render/progress.ts";
@@ -39,12 +40,9 @@ export const imagePull = command({
 
 /** `docker.io/library/busybox:latest`: what was pulled, as docker's last line names it. */
 function qualified(image: string, allTags: boolean): string {
-  const { name, tag, digest } = parseShortReference(image);
-  const first = name.split("/")[0] ?? "";
-  const hosted = name.includes("/") && (/[.:]/.test(first) || first === "localhost");
-  const full = hosted ? name : `docker.io/${name.includes("/") ? "" : "library/"}${name}`;
-  if (allTags) return full;
-  return digest === undefined ? `${full}:${tag ?? "latest"}` : `${full}@${digest}`;
+  const { domain, path, tag, digest } = parseReference(image);
+  if (allTags) return `${domain}/${path}`;
+  return `${domain}/${path}${digest === undefined ? `:${tag ?? "latest"}` : `@${digest}`}`;
 }
 
 export interface PullOptions {
