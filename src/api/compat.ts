@@ -89,6 +89,10 @@ export function lower(operation: OperationId, minor: ApiMinor, body: unknown): u
   return body;
 }
 
+/** Whether a version's reply differs from the newest form. */
+export const lowers = (operation: OperationId, minor: ApiMinor): boolean =>
+  rows.some((row) => row.operation === operation && minor < row.until && row.reply !== undefined);
+
 const object = (value: unknown): Json =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : []);

@@ -1,6 +1,7 @@
 import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
 import { containerFilterKeys, filterContainers } from "../container-filters.ts";
+import { lowers } from "../compat.ts";
 import type { ApiDeps } from "../deps.ts";
 import { labelsMatch, readFilters } from "../filters.ts";
 import { truthy } from "../query.ts";
@@ -8,7 +9,7 @@ import { imageName } from "../image-use.ts";
 import { jsonText, Reply, type Routes, shaped, streamReply } from "../route.ts";
 import { readTimestamp } from "../timestamp.ts";
 import { containerJson } from "../views/container-json.ts";
-import { containerSummary } from "../views/container-list.ts";
+import { containerSummary, summaryText } from "../views/container-list.ts";
 
 const timeoutOf = (value: number | undefined): { timeoutSeconds?: number } =>
   value === undefined ? {} : { timeoutSeconds: value };
@@ -17,10 +18,14 @@ const timeoutOf = (value: number | undefined): { timeoutSeconds?: number } =>
 export const containerRoutes = {
   ContainerList: {
     can: "container:list",
-    async handle({ deps, query }) {
+    async handle({ deps, query, minor }) {
       const filters = readFilters(query.filters, containerFilterKeys);
       const list = filterContainers(deps, filters, { all: query.all ?? false, limit: query.limit ?? 0 });
       const now = Date.now();
+      if (query.size !== true && !lowers("ContainerList", minor)) {
+        const text = `[${list.map((container) => summaryText(container, imageName(deps, container), now)).join(",")}]\n`;
+        return new Reply((exchange) => exchange.send(200, { "Content-Type": "application/json" }, text));
+      }
       const views = list.map((container) => containerSummary(container, imageName(deps, container), now));
       if (query.size !== true) return shaped(views);
       return shaped(await Promise.all(views.map(async (view) => ({ ...view, ...(await sizes(deps, view.Id)) }))));

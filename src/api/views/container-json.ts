@@ -28,7 +28,7 @@ export function containerJson(container: Container, deps: Pick<ApiDeps, "system"
     AppArmorProfile: "",
     ExecIDs: container.execIds.length > 0 ? [...container.execIds] : null,
     HostConfig: hostConfigJson(container, deps.system.defaultRuntime),
-    GraphDriver: { Data: { ID: container.id, ...deps.snapshotPaths(container.id) }, Name: deps.system.storageDriver },
+    GraphDriver: { Data: { ID: container.id, ...snapshotPaths(container.id, deps) }, Name: deps.system.storageDriver },
     Mounts: mountsJson(container.mounts),
     Config: configJson(container),
     NetworkSettings: networkSettingsJson(container),
@@ -62,6 +62,15 @@ function stateJson(state: ContainerState) {
       },
     }),
   };
+}
+
+/** A damaged snapshot must not hide everything else there is to see of its container. */
+function snapshotPaths(id: string, deps: Pick<ApiDeps, "snapshotPaths">): Readonly<Record<string, string>> {
+  try {
+    return deps.snapshotPaths(id);
+  } catch {
+    return {};
+  }
 }
 
 export function mountsJson(mounts: readonly MountView[]) {

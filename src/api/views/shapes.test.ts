@@ -5,7 +5,7 @@ import type { Volume } from "../../volumes/volume.ts";
 import { fakeContainer, fakeDeps, fakeSystem } from "../fixtures/fake-deps.ts";
 import shapes from "../fixtures/shapes-1.51.json";
 import { containerJson } from "./container-json.ts";
-import { containerSummary, statusText } from "./container-list.ts";
+import { containerSummary, statusText, summaryText } from "./container-list.ts";
 import { diskUsageJson, diskUsageTypes } from "./disk-usage-json.ts";
 import { eventLine } from "./event-json.ts";
 import { imageJson, imageSummary } from "./image-json.ts";
@@ -171,6 +171,18 @@ test("stats and events have the fields of dockerd 28", () => {
     timeNs: 5n,
   });
   expect(differences(JSON.parse(line), shapes.event as Shape)).toEqual([]);
+});
+
+test("summaryText() is the summary's JSON, also when it is asked again later", () => {
+  const now = 1_795_236_673_245 + 5_000;
+  const one = fakeContainer();
+  for (const [name, at] of [
+    ["busybox", now],
+    ["busybox", now + 60_000],
+    ["sha256:1", now],
+  ] as const) {
+    expect(JSON.parse(summaryText(one, name, at))).toEqual(JSON.parse(JSON.stringify(containerSummary(one, name, at))));
+  }
 });
 
 test("the status of a container reads as docker ps shows it", () => {
