@@ -25,7 +25,7 @@ export async function commitContainer(deps: ContainerDeps & { images: Images }, 
       comment: request.comment,
       author: request.author,
       // The container's own configuration holds the image's, merged at create.
-      config: (request.config ?? container.request.config) as OciRunConfig,
+      config: { ...container.request.config, ...request.config } as OciRunConfig,
       changes: request.changes,
       containerId: id,
       command: container.plan.process.args.join(" "),

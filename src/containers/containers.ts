@@ -59,8 +59,6 @@ export interface Containers {
   writeArchive(ref: string, path: string, tar: Readable, options: Asked & { noOverwriteDirNonDir: boolean; copyOwner: boolean }): Promise<void>;
   changes(ref: string): Promise<readonly Change[]>;
   export(ref: string, options: Asked): Promise<Readable>;
-  /** A layer tar of what it changed over its image, for commit. Until it is there, commit answers not-implemented. */
-  diff?(ref: string, options: Asked & { pause: boolean }): Promise<Readable>;
 
   /** Connects a container, running or not, to a network, and takes it off. */
   connectNetwork(ref: string, network: string, settings: EndpointSettings, options: Asked): Promise<void>;

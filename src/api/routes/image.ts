@@ -1,7 +1,7 @@
 import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { Image } from "../../images/image.ts";
-import type { OciRunConfig } from "../../spec/oci/image.ts";
+import type { ContainerConfig } from "../../spec/engine/types.gen.ts";
 import { flag, labelsMatch, readFilters } from "../filters.ts";
 import { filterImages, imageFilterKeys } from "../image-filters.ts";
 import { containersByImage, imageUse } from "../image-use.ts";
@@ -168,26 +168,16 @@ export const imageRoutes = {
   ImageCommit: {
     can: "container:commit",
     async handle({ deps, query, body, search, caller, signal }) {
-      const container = deps.containers.get(query.container ?? "");
-      if (!deps.containers.diff)
-        throw new EngineError("not-implemented", "committing a container is not available yet");
-      const image = await deps.images.commit({
+      const image = await deps.containers.commit(query.container ?? "", {
         caller,
         signal,
-        parent: container.imageId,
-        diff: await deps.containers.diff(container.id, {
-          caller,
-          signal,
-          pause: !search.has("pause") || (query.pause ?? true),
-        }),
+        pause: !search.has("pause") || (query.pause ?? true),
         repository: query.repo ?? "",
         tag: query.tag ?? "",
         comment: query.comment ?? "",
         author: query.author ?? "",
-        config: { ...container.request.config, ...withoutNulls(body) } as OciRunConfig,
+        config: body ? (withoutNulls(body) as ContainerConfig) : null,
         changes: search.getAll("changes"),
-        containerId: container.id,
-        command: container.plan.process.args.join(" "),
       });
       return { Id: image.id };
     },

@@ -4,8 +4,8 @@ import type { Container } from "../container.ts";
 import { gatherDevices } from "./devices.ts";
 import { readSpecHost } from "./host.ts";
 import type { NamespacePaths } from "./namespaces.ts";
-import { gatherPropagation } from "./propagation.ts";
 import { refuseUnsafeRootfs } from "./rootfs-guard.ts";
+import { gatherSourceMounts } from "./source-mounts.ts";
 import { buildSeccomp, buildSpec } from "./spec.ts";
 import { resolveUser } from "./user.ts";
 import { ensureWorkdir } from "./workdir.ts";
@@ -35,13 +35,17 @@ export async function containerSpec(
   refuseUnsafeRootfs(paths.rootfs);
   const user = resolveUser(paths.rootfs, { user: plan.process.user, groups: plan.process.groups });
   ensureWorkdir(paths.rootfs, plan.process.cwd, 0, 0);
-  const [devices, propagation] = await Promise.all([gatherDevices(plan), gatherPropagation(plan, input.dataRoot)]);
+  const sources = input.shmPath === "" ? input.sources : new Map([...input.sources, ["/dev/shm", input.shmPath]]);
+  const [devices, sourceMounts] = await Promise.all([
+    gatherDevices(plan),
+    gatherSourceMounts(plan, sources, input.dataRoot),
+  ]);
   const seccomp = buildSeccomp(plan, host);
   const { spec, warnings } = buildSpec({
     container,
     user,
     devices,
-    propagation,
+    sourceMounts,
     host,
     seccomp,
     namespacePaths: input.namespacePaths,

@@ -2,6 +2,7 @@ import type { OciMount } from "../../spec/oci/runtime.ts";
 import type { ContainerPlan, MountPlan } from "../plan.ts";
 import type { SpecHost } from "./host.ts";
 import { initTarget } from "./process.ts";
+import type { SourceMounts } from "./source-mounts.ts";
 import { tmpfsOptions } from "./tmpfs.ts";
 
 export interface MountInput {
@@ -14,14 +15,13 @@ export interface MountInput {
   readonly shmPath: string;
   readonly initPath: string;
   readonly host: SpecHost;
-  /** Targets whose slave propagation is not possible here. */
-  readonly privateTargets: ReadonlySet<string>;
+  readonly sourceMounts: SourceMounts;
 }
 
 const quiet = ["nosuid", "noexec", "nodev"];
 
 /** What every container has, in Docker's order. */
-function basicMounts({ plan, shmPath }: MountInput): OciMount[] {
+function basicMounts({ plan, shmPath, sourceMounts }: MountInput): OciMount[] {
   const { privileged, writableCgroups } = plan.security;
   const mounts: OciMount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
@@ -53,7 +53,12 @@ function basicMounts({ plan, shmPath }: MountInput): OciMount[] {
     source: "shm",
     options: [...quiet, "mode=1777", `size=${plan.shmSizeBytes}`],
   };
-  return [...mounts, shmPath === "" ? ownShm : bind("/dev/shm", shmPath, ["rbind", "rprivate"])];
+  return [
+    ...mounts,
+    shmPath === ""
+      ? ownShm
+      : bind("/dev/shm", shmPath, ["rbind", ...(sourceMounts.flags.get("/dev/shm") ?? []), "rprivate"]),
+  ];
 }
 
 /**
@@ -87,23 +92,22 @@ const bind = (destination: string, source: string, options: string[]): OciMount 
   options,
 });
 
-function userMount(mount: MountPlan, { sources, host, privateTargets }: MountInput): OciMount {
+function userMount(mount: MountPlan, { sources, host, sourceMounts }: MountInput): OciMount {
+  const { target } = mount;
   if (mount.type === "tmpfs")
-    return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount) };
-  const source = sources.get(mount.target);
-  if (source === undefined) throw new Error(`no source for the mount at ${mount.target}`);
-  if (mount.type !== "bind")
-    return bind(mount.target, source, ["rbind", ...readOnly(mount.readOnly, host.recursiveReadOnly), "rprivate"]);
-  const propagation = privateTargets.has(mount.target) ? "rprivate" : mount.propagation || "rprivate";
-  return bind(mount.target, source, [
-    mount.recursive ? "rbind" : "bind",
-    ...readOnly(mount.readOnly, mount.readOnlyRecursive && host.recursiveReadOnly),
-    propagation,
-  ]);
+    return { destination: target, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount) };
+  const source = sources.get(target);
+  if (source === undefined) throw new Error(`no source for the mount at ${target}`);
+  const flags = sourceMounts.flags.get(target) ?? [];
+  const recursive = host.recursiveReadOnly && (mount.type !== "bind" || mount.readOnlyRecursive);
+  // `rro` holds for mounts below the source as well
+  const access = mount.readOnly ? [recursive ? "rro" : "ro"] : [];
+  const kept = mount.readOnly ? flags.filter((flag) => flag !== "ro") : flags;
+  const privately = mount.type !== "bind" || sourceMounts.privateTargets.has(target);
+  const propagation = privately ? "rprivate" : mount.propagation || "rprivate";
+  const kind = mount.type === "bind" && !mount.recursive ? "bind" : "rbind";
+  return bind(target, source, [kind, ...access, ...kept, propagation]);
 }
-
-/** `rro` holds for mounts below the source as well. */
-const readOnly = (wanted: boolean, recursive: boolean): string[] => (wanted ? [recursive ? "rro" : "ro"] : []);
 
 function byDepth(mounts: readonly OciMount[]): OciMount[] {
   const depth = ({ destination }: OciMount): number => destination.split("/").length;

@@ -38,7 +38,7 @@ function build(
     initPath: "/usr/bin/init",
     linkEnv: [],
     devices: noDevices,
-    propagation: { rootfs: undefined, privateTargets: new Set() },
+    sourceMounts: { rootfs: undefined, privateTargets: new Set(), flags: new Map() },
     host,
     seccomp,
     ...change,

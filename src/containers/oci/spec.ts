@@ -10,7 +10,7 @@ import type { SpecHost } from "./host.ts";
 import { buildMounts } from "./mounts.ts";
 import { buildNamespaces, type NamespacePaths } from "./namespaces.ts";
 import { containerProcess } from "./process.ts";
-import type { Propagation } from "./propagation.ts";
+import type { SourceMounts } from "./source-mounts.ts";
 import { buildSysctls } from "./sysctls.ts";
 import type { ResolvedUser } from "./user.ts";
 
@@ -26,7 +26,7 @@ export interface SpecInput {
   readonly initPath: string;
   readonly linkEnv: readonly string[];
   readonly devices: GatheredDevices;
-  readonly propagation: Propagation;
+  readonly sourceMounts: SourceMounts;
   readonly host: SpecHost;
   /** From `buildSeccomp()`, so that the caller can look its compiled form up. */
   readonly seccomp: OciSeccomp | undefined;
@@ -36,7 +36,7 @@ export interface SpecInput {
 
 /** The OCI runtime spec of a container. Pure: all facts come with the input. Warnings are for the log. */
 export function buildSpec(input: SpecInput): { spec: OciSpec; warnings: string[] } {
-  const { container, host, devices, propagation, seccomp } = input;
+  const { container, host, devices, sourceMounts, seccomp } = input;
   const { plan, paths } = container;
   const warnings: string[] = [];
   const hostNetwork = plan.network.mode === "host";
@@ -58,7 +58,7 @@ export function buildSpec(input: SpecInput): { spec: OciSpec; warnings: string[]
       shmPath: input.shmPath,
       initPath: input.initPath,
       host,
-      privateTargets: propagation.privateTargets,
+      sourceMounts,
     }),
     ...annotations(plan, input.seccompBpf),
     linux: {
@@ -71,7 +71,7 @@ export function buildSpec(input: SpecInput): { spec: OciSpec; warnings: string[]
       cgroupsPath: cgroupsPath(container.id, plan.cgroupParent),
       sysctl: buildSysctls(plan, host),
       ...(seccomp ? { seccomp } : {}),
-      ...(propagation.rootfs ? { rootfsPropagation: propagation.rootfs } : {}),
+      ...(sourceMounts.rootfs ? { rootfsPropagation: sourceMounts.rootfs } : {}),
       maskedPaths: plan.security.maskedPaths,
       readonlyPaths: plan.security.readonlyPaths,
     },

@@ -28,3 +28,24 @@ test.each(["crun", "runc"])("with %s binds propagate as asked, where their sourc
     /^(-|master:\d+)\n/,
   );
 });
+
+test.each(["crun", "runc"])("with %s a bind keeps the flags of its source's mount", async (runtime) => {
+  await using bench = await openBench(runtime);
+  const [source, strict] = [join(bench.folder, "source"), join(bench.folder, "strict mount")];
+  await mkdir(source);
+  await mkdir(strict);
+  await $`mount --bind ${source} ${strict}`.quiet();
+  await using _strict = { [Symbol.asyncDispose]: async () => void (await $`umount ${strict}`.quiet()) };
+  await $`mount -o remount,bind,ro,nosuid,nodev,noexec,noatime ${strict}`.quiet();
+  const out = await bench.sh("grep ' /x ' /proc/mounts; grep ' /y ' /proc/mounts; touch /x/written 2>&1; true", {
+    HostConfig: { Binds: [`${strict}:/x`, `${strict}:/y:ro`] },
+  });
+  expect(out.match(/ ro,nosuid,nodev,noexec,noatime/g)).toHaveLength(2);
+  expect(out).toContain("Read-only file system");
+  const shm = await bench.sh(
+    "grep /dev/shm /proc/mounts",
+    { HostConfig: { IpcMode: "shareable" } },
+    { shmPath: strict },
+  );
+  expect(shm).toContain("nosuid,nodev,noexec");
+});
