@@ -34,7 +34,10 @@ export async function gatherSourceMounts(
   const privateTargets = new Set<string>();
   const flags = new Map<string, readonly string[]>();
   for (const [target, given] of sources) {
-    const source = await realpath(given);
+    const source = await realpath(given).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return given; // gone since it was looked at: the runtime says so
+      throw error;
+    });
     const under = mountOf(source, table);
     flags.set(target, under.flags);
     const mount = planned.get(target);
