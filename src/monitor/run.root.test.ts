@@ -148,6 +148,55 @@ test("a terminal that its program closes and opens again goes on", async () => {
   expect(bench.lines(spec)).toEqual(["before\r\n", "after\r\n"]);
 });
 
+test("a process joined with a background child that keeps its output ends soon, and what it said is there", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const container = await bench.start(sleeper);
+  const quiet = bench.execSpec(container, shell("sleep 600 & echo started"));
+  const said = collect(await bench.monitor.stream({ ...raw, id: container.id, execId: quiet.execId }));
+  await bench.monitor.exec(quiet);
+  expect(await said.ended).toBe("started\n");
+  await bench.exited(container.id, quiet.execId);
+  const loud = bench.execSpec(container, shell("yes & exit 3"));
+  await bench.monitor.exec(loud);
+  expect((await bench.exited(container.id, loud.execId)).exitCode).toBe(3);
+  await bench.driver.kill(container.id, 9);
+  expect((await bench.exited(container.id)).exitCode).toBe(137);
+}, 20_000);
+
+test("several clients write to one stdin; without stdinOnce the end of one's input ends that client alone", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const spec = bench.spec([busybox, "cat"], { openStdin: true });
+  const [one, two] = [await bench.monitor.stream({ ...raw, id: spec.id, stdin: true }), await bench.monitor.stream({ ...raw, id: spec.id, stdin: true })];
+  const [first, second] = [collect(one), collect(two)];
+  await bench.monitor.create(spec);
+  await bench.monitor.start(spec.id, 1);
+  one.write("one\n");
+  await until(() => second.text() === "one\n", "the first line at the second client");
+  one.end();
+  expect(await first.ended).toBe("one\n");
+  two.write("two\n");
+  await until(() => second.text() === "one\ntwo\n", "the second line");
+  // a client without stdin may half-close and goes on listening
+  const listener = await bench.monitor.stream({ ...raw, id: spec.id });
+  const heard = collect(listener);
+  listener.end();
+  two.write("three\n");
+  await until(() => heard.text() === "three\n", "a line after the half-close");
+  await bench.driver.kill(spec.id, 9);
+  await bench.exited(spec.id);
+  expect(await second.ended).toBe("one\ntwo\nthree\n");
+});
+
+test("a program can open its output again by its path", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const spec = await bench.start(shell("echo direct; echo again > /proc/self/fd/1"));
+  await bench.exited(spec.id);
+  expect(bench.lines(spec).sort()).toEqual(["again\n", "direct\n"]);
+});
+
 test("a container killed for want of memory says so, another one does not", async () => {
   await using bench = new Bench("crun");
   await bench.connect();
