@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ask, NetworkLab, OtherHost, port, run, serve } from "../../test/fixtures/network-lab.ts";
+import { ask, NetworkLab, OtherHost, port, run, serve, until } from "../../test/fixtures/network-lab.ts";
 import { EngineError } from "../base/errors.ts";
 
 const refusal = async (work: Promise<unknown>): Promise<EngineError> => {
@@ -136,9 +136,39 @@ test("the rules are back within a second after another program flushed the rules
     expect(performance.now() - started).toBeLessThan(1500); // a second, and what a loaded test machine adds
     expect(await ask("", "127.0.0.1", at)).toStartWith("web ");
   }
+  if (await lab.forgetDockerUser()) {
+    await until("the rules beside dockerd's are back", async () => (await lab.left()).filter((line) => line.startsWith("-A DOCKER-USER")).length === 2, 1500);
+  }
   // A table that is gone at this very moment does not fail a container's start.
   await run("nft", "delete", "table", "inet", lab.engine);
   const next = await lab.open("next", { ports: [port(80)] });
   await using _next = await serve(next.netnsPath, "next", 80);
   expect(await ask("", "127.0.0.1", next.ports[0]?.hostPort ?? 0)).toStartWith("next ");
 }, 30_000);
+
+test("a UDP client that never stops sending reaches the container that took its port over", async () => {
+  await using lab = await NetworkLab.start();
+  await using other = await OtherHost.start();
+  const udp = { ports: [port(53, { protocol: "udp", hostPort: 18_474 })] };
+  const ready = Bun.listen({ hostname: other.host, port: 0, socket: { data(_socket, bytes) { answers.push(bytes.toString()); } } });
+  const answers: string[] = [];
+  // One socket for all datagrams: to the kernel it is one flow.
+  const client = Bun.spawn(["nsenter", `--net=${other.netns}`, process.execPath, "-e", `
+    const log = await Bun.connect({ hostname: "${other.host}", port: ${ready.port}, socket: { data() {} } });
+    const socket = await Bun.udpSocket({ socket: { error() {}, data(_s, bytes) { log.write(bytes.toString() + ";"); } } });
+    setInterval(() => socket.send("?", 18474, "${other.host}"), 20);
+  `]);
+  try {
+    const one = await lab.open("one", udp);
+    await using _one = await serve(one.netnsPath, "one", 53);
+    await until("the first container answers", () => answers.join("").includes("one "));
+    await lab.close(one.plan);
+    const two = await lab.open("two", udp);
+    await using _two = await serve(two.netnsPath, "two", 53);
+    await until("the second container answers", () => answers.join("").includes("two "));
+  } finally {
+    client.kill("SIGKILL");
+    await client.exited;
+    ready.stop(true);
+  }
+});

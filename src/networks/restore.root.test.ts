@@ -86,8 +86,7 @@ test("rules and bridges that went while no engine ran are back after the start",
   await using _server = await serve(web.netnsPath, "web", 80);
   await lab.networks.shutdown();
   await must("nft", "delete", "table", "inet", lab.engine);
-  await run("iptables", "-w", "5", "-F", "DOCKER-USER");
-  await run("iptables", "-w", "5", "-A", "DOCKER-USER", "-j", "RETURN");
+  await lab.forgetDockerUser();
   await lab.begin();
   await lab.networks.restore(new Map([[web.plan.containerId, web]]));
   expect(await ask("", "127.0.0.1", web.ports[0]?.hostPort ?? 0)).toStartWith("web ");

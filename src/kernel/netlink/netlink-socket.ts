@@ -69,8 +69,8 @@ export class NetlinkSocket implements Disposable {
     throw failure;
   }
 
-  /** Sends one dump (or get) request and gives all messages of the answer. */
-  query(writer: NetlinkWriter): NetlinkMessage[] {
+  /** Sends one dump (or get) request and gives the messages of the answer; of a large one only those to `keep`. */
+  query(writer: NetlinkWriter, keep: (payload: Buffer) => boolean = () => true): NetlinkMessage[] {
     this.#send(writer);
     const messages: NetlinkMessage[] = [];
     for (;;) {
@@ -81,7 +81,7 @@ export class NetlinkSocket implements Disposable {
           if (code === 0) return messages;
           throw new SyscallError(writer.nameOf(sequence), code);
         }
-        messages.push({ type, payload: Buffer.from(payload) });
+        if (keep(payload)) messages.push({ type, payload: Buffer.from(payload) });
       }
     }
   }

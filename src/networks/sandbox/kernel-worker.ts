@@ -1,5 +1,6 @@
 import { SyscallError } from "../../kernel/call.ts";
 import type { Command, Failure, Reply, Request } from "./commands.ts";
+import { stopForgetting } from "./forget-flows.ts";
 import { bridgeDown, bridgeUp, survey, sweep } from "./host-links.ts";
 import { openHostSockets } from "./host.ts";
 import { changeSandbox, closeSandbox, openSandbox, SysctlError } from "./open-sandbox.ts";
@@ -36,6 +37,7 @@ function run(command: Command): unknown {
 /** Descriptors are the process's, not the thread's: they would outlive it. */
 function end(): void {
   unwatchRules();
+  stopForgetting();
   closeSpares();
   releaseAllPorts();
   host.route[Symbol.dispose]();

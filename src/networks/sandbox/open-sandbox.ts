@@ -9,6 +9,7 @@ import { NetlinkWriter } from "../../kernel/netlink/writer.ts";
 import { enterNetns, pinNetns, unpinNetns } from "../../kernel/ns.ts";
 import type { ChangeCommand, LinkCommand, PublishCommand, SandboxCommand } from "./commands.ts";
 import type { HostSockets } from "./host.ts";
+import { forgetFlows } from "./forget-flows.ts";
 import { holdPorts, releasePorts } from "./port-holds.ts";
 import { away, takeNetns } from "./spare-netns.ts";
 import { changePublished } from "./watch-rules.ts";
@@ -41,6 +42,7 @@ export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
   fault("network.open.after-attach");
   changePublished(host, sandbox.publish.table, { add: sandbox.publish.elements, remove: [] });
   undo.defer(() => changePublished(host, sandbox.publish.table, { add: [], remove: sandbox.publish.elements }));
+  forgetFlows(host, sandbox.publish);
   fault("network.open.after-publish");
   undo.move();
 }
@@ -48,6 +50,7 @@ export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
 /** Undoes openSandbox; what is gone already is no error. The links go with the namespace, in the kernel's time. */
 export function closeSandbox(host: HostSockets, path: string, publish: PublishCommand): void {
   removeElements(host, publish);
+  forgetFlows(host, publish);
   releasePorts(publish.holds);
   dropNetns(path);
 }
@@ -70,6 +73,7 @@ export function changeSandbox(host: HostSockets, change: ChangeCommand): void {
   });
   removeElements(host, change.unpublish);
   changePublished(host, change.publish.table, { add: change.publish.elements, remove: [] });
+  forgetFlows(host, change.publish);
   undo.move();
   closeSync(netnsFd);
   const kept = new Set(change.publish.holds.map((hold) => JSON.stringify(hold)));
