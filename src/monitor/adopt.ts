@@ -1,4 +1,5 @@
-import { closeSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
+import { join } from "node:path";
 import { nowNs } from "../base/clock.ts";
 import { setNonBlocking } from "../kernel/descriptor.ts";
 import { receiveDescriptors } from "../kernel/socket.ts";
@@ -91,7 +92,8 @@ export async function adopt(
       stdio,
       onStdinClosed: with_.tasks.stdinClosed,
     });
-    task.started = started;
+    // whoever asks may not know: as long as the runtime's FIFO is there its init waits at it
+    task.started = started && !(container && existsSync(join(spec.runtime.root, spec.id, "exec.fifo")));
     if (found.alive) {
       with_.tasks.track(key, task, (callback) => {
         onExit = callback;

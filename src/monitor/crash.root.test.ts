@@ -134,6 +134,8 @@ test("when daemon and monitor are both gone, the next ones adopt what runs and s
   await bench.connect();
   const stays = bench.spec(shell("echo one; sleep 1; echo two; exit 15"));
   const dies = bench.spec(sleeper);
+  const waits = bench.spec(shell("exit 19"));
+  const waiting = await bench.monitor.create(waits);
   const identities = { stays: await bench.monitor.create(stays), dies: await bench.monitor.create(dies) };
   await bench.monitor.start(stays.id, 1);
   await bench.monitor.start(dies.id, 1);
@@ -149,9 +151,13 @@ test("when daemon and monitor are both gone, the next ones adopt what runs and s
     const result = await monitor.adopt([
       { ...stays, identity: identities.stays, started: true, execs: [] },
       { ...dies, identity: identities.dies, started: true, execs: [] },
+      { ...waits, identity: waiting, started: true, execs: [] },
     ]);
-    expect(result.adopted).toEqual([stays.id]);
+    expect([...result.adopted].sort()).toEqual([stays.id, waits.id].sort());
     expect(result.gone).toMatchObject([{ id: dies.id }]);
+    const listed = new Map((await monitor.list()).map(({ id, started }) => [id, started]));
+    expect([listed.get(stays.id), listed.get(waits.id)]).toEqual([true, false]);
+    await monitor.start(waits.id, 1);
     const exit = await new Promise((resolve) =>
       monitor.onEvent((event) => event.kind === "exit" && event.id === stays.id && resolve(event)),
     );

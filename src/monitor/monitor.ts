@@ -24,7 +24,7 @@ export interface Monitor {
   list(): Promise<readonly MonitoredContainer[]>;
   /**
    * For the daemon's start: of these processes (from its rows) which run, and which are gone with what exit. Those the
-   * monitor has already are `adopted` too. `gone` is also told as an event; acknowledge it. Idempotent.
+   * monitor has already are `adopted` too. `gone` may have been told as events as well; acknowledge them. Idempotent.
    */
   adopt(processes: readonly AdoptProcess[]): Promise<{ adopted: readonly string[]; gone: readonly ExitEvent[] }>;
   /** Exits and OOM kills, each delivered at least once. */

@@ -168,7 +168,10 @@ test("several clients write to one stdin; without stdinOnce the end of one's inp
   await using bench = new Bench("crun");
   await bench.connect();
   const spec = bench.spec([busybox, "cat"], { openStdin: true });
-  const [one, two] = [await bench.monitor.stream({ ...raw, id: spec.id, stdin: true }), await bench.monitor.stream({ ...raw, id: spec.id, stdin: true })];
+  const [one, two] = [
+    await bench.monitor.stream({ ...raw, id: spec.id, stdin: true }),
+    await bench.monitor.stream({ ...raw, id: spec.id, stdin: true }),
+  ];
   const [first, second] = [collect(one), collect(two)];
   await bench.monitor.create(spec);
   await bench.monitor.start(spec.id, 1);
