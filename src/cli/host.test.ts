@@ -18,7 +18,7 @@ describe("resolveEndpoint", () => {
   });
 
   test("refuses two hosts, and a host with a context", () => {
-    expect(() => resolveEndpoint({ ...none, host: ["a", "b"] }, {}, folder)).toThrow("specify only one -H");
+    expect(() => resolveEndpoint({ ...none, host: ["a", "b"] }, {}, folder)).toThrow("Specify only one -H");
     expect(() => resolveEndpoint({ ...none, host: ["a"], context: "c" }, {}, folder)).toThrow("cannot specify both --host and --context");
   });
 
@@ -47,7 +47,7 @@ test("parseHost() completes what is left out", () => {
   expect(parseHost(":99", true)).toBe("tcp://localhost:99");
   expect(parseHost("tcp://h", true)).toBe("tcp://h:2376");
   expect(parseHost("tcp://[::1]:5", false)).toBe("tcp://[::1]:5");
-  expect(() => parseHost("ftp://x", false)).toThrow("unable to parse docker host");
+  expect(() => parseHost("ftp://x", false)).toThrow("invalid bind address format: ftp://x");
 });
 
 test("configFolder() is the flag, DOCKER_CONFIG, then the home folder's", () => {

@@ -40,7 +40,7 @@ export function configFolder(flag: string | undefined, env: Environment): string
  * of config.json, and then the first default socket that exists.
  */
 export function resolveEndpoint(flags: HostFlags, env: Environment, configDir: string): Endpoint {
-  if (flags.host.length > 1) throw new ExitError(1, "specify only one -H");
+  if (flags.host.length > 1) throw unresolved("Specify only one -H");
   const [flagHost] = flags.host;
   if (flagHost !== undefined && flags.context !== undefined) {
     throw new ExitError(1, "conflicting options: cannot specify both --host and --context");
@@ -52,6 +52,8 @@ export function resolveEndpoint(flags: HostFlags, env: Environment, configDir: s
   if (name === "default") return endpoint(defaultHost(), tls);
   return contextEndpoint(name, configDir);
 }
+
+const unresolved = (why: string): ExitError => new ExitError(1, `Failed to initialize: unable to resolve docker endpoint: ${why}`);
 
 const endpoint = (host: string, tls: TlsFiles | undefined): Endpoint => (tls === undefined ? { host } : { host, tls });
 
@@ -69,7 +71,7 @@ export function parseHost(text: string, tls: boolean): string {
   const [scheme, address = ""] = host.includes("://") ? host.split(/:\/\/(.*)/s, 2) : ["tcp", host];
   if (scheme === "unix") return address === "" ? defaultHost() : host;
   if (scheme === "ssh" || scheme === "npipe") return host;
-  if (scheme !== "tcp") throw new ExitError(1, `unable to parse docker host \`${text}\``);
+  if (scheme !== "tcp") throw unresolved(`invalid bind address format: ${text}`);
   const named = address.startsWith(":") ? `localhost${address}` : address || "localhost";
   return `tcp://${/:\d+(\/.*)?$/.test(named) ? named : named.replace(/(\/.*)?$/, `:${tls ? 2376 : 2375}$1`)}`;
 }
@@ -106,7 +108,7 @@ function contextEndpoint(name: string, configDir: string): Endpoint {
     meta = JSON.parse(readFileSync(join(configDir, "contexts/meta", folder, "meta.json"), "utf8"));
   } catch {
     // docker says the same for a missing and an unreadable context
-    throw new ExitError(1, `context "${name}": context not found: open ${join(configDir, "contexts/meta", folder, "meta.json")}: no such file or directory`);
+    throw unresolved(`context "${name}": context not found: open ${join(configDir, "contexts/meta", folder, "meta.json")}: no such file or directory`);
   }
   const docker = meta.Endpoints?.docker;
   const material = (file: string): string | undefined => {

@@ -32,11 +32,14 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 
 async function dispatch(program: string, argv: readonly string[]): Promise<number> {
   const global = readGlobalFlags(program, argv);
-  const values = global.values as unknown as HostFlags & { config?: string; version: boolean };
+  const values = global.values as unknown as HostFlags & { config?: string; version: boolean; "log-level": string };
   if (values.version) {
     const { versionLine } = await import("./version-line.ts");
     stdout.write(versionLine(program));
     return 0;
+  }
+  if (!/^(|trace|debug|info|warn|warning|error|fatal|panic)$/i.test(values["log-level"])) {
+    throw new ExitError(1, `Unable to parse logging level: ${values["log-level"]}`);
   }
   const [first, second] = global.args;
   if (first === undefined || global.help) return showRootHelp(program);
@@ -44,7 +47,7 @@ async function dispatch(program: string, argv: readonly string[]): Promise<numbe
   if (first === "__complete" || first === "__completeNoDesc") {
     const { answerCompletion } = await import("./completion/answer.ts");
     const context = new Context(values, program, first);
-    return answerCompletion(global.args, () => context.engine, process.stdout).finally(() => context.close());
+    return answerCompletion(global.args, () => context.engine, stdout).finally(() => context.close());
   }
   const grouped = Object.hasOwn(groups, first);
   if (grouped && (second === undefined || second === "--help" || second === "-h")) return showGroupHelp(program, first);

@@ -1,6 +1,7 @@
 import { command } from "../command.ts";
 import { readConfigFile } from "../config-file.ts";
 import { renderList } from "../render/table.ts";
+import { compileTemplate, TemplateError } from "../render/template.ts";
 import { checkFilter, parseFilters } from "../values/filter.ts";
 import { containerColumns, labelOf } from "./list-columns.ts";
 
@@ -24,6 +25,7 @@ export const ls = command({
     const { all, quiet } = flags;
     const format = flags.format ?? (quiet ? undefined : readConfigFile(configDir).psFormat);
     if (quiet && set.has("format")) stderr.write("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
+    if (flags.format !== undefined) checkFormat(flags.format);
     const limit = flags.latest && flags.last === -1 ? 1 : flags.last;
     const size = flags.size || (!set.has("size") && format !== undefined && /\.Size\b/.test(format));
     const filters = parseFilters(flags.filter);
@@ -33,7 +35,7 @@ export const ls = command({
       ...(size ? { size } : {}),
       ...(filters === undefined ? {} : { filters }),
     });
-    renderList(rows, {
+    const render = () => renderList(rows, {
       // unlike other lists, where a format wins over --quiet
       format: quiet ? undefined : format,
       quiet,
@@ -44,5 +46,20 @@ export const ls = command({
       label: labelOf,
       stdout,
     });
+    try {
+      render();
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      throw new Error(error.message.replace(/^template parsing error/, "failed to execute template"), { cause: error });
+    }
   },
 });
+
+/** docker's `ps` tries the template before it asks for the list, to learn whether sizes are wanted. */
+function checkFormat(format: string): void {
+  try {
+    compileTemplate(format);
+  } catch (error) {
+    throw new Error(`failed to parse template: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}

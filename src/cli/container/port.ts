@@ -25,8 +25,19 @@ export const port = command({
   },
 });
 
-/** Natural order: 80 before 8080, 1.2.3.4 in its place. */
-const byPort = (one: string, other: string): number => one.localeCompare(other, "en", { numeric: true });
+/** Natural order: numbers by their value, the rest byte by byte, so 0.0.0.0 comes before [::]. */
+function byPort(one: string, other: string): number {
+  const parts = (text: string): string[] => text.match(/\d+|\D/g) ?? [];
+  const left = parts(one);
+  const right = parts(other);
+  for (let i = 0; i < left.length && i < right.length; i++) {
+    const [a = "", b = ""] = [left[i], right[i]];
+    if (a === b) continue;
+    const numbers = /\d/.test(a) && /\d/.test(b);
+    return numbers && Number(a) !== Number(b) ? Number(a) - Number(b) : a < b ? -1 : 1;
+  }
+  return left.length - right.length;
+}
 
 function portKey(wanted: string): string {
   const [number = "", proto = "tcp"] = wanted.split("/", 2);

@@ -24,9 +24,9 @@ export const attach = command({
     const [name = ""] = args;
     const { Id, State, Config } = await engine.call("ContainerInspect", { id: name });
     const id = Id ?? name;
-    if (State?.Running !== true) throw new ExitError(1, "cannot attach to a stopped container, start it first");
-    if (State.Paused === true) throw new ExitError(1, "cannot attach to a paused container, unpause it first");
-    if (State.Restarting === true) throw new ExitError(1, "cannot attach to a restarting container, wait until it is running");
+    if (State?.Running !== true) throw new ExitError(1, "You cannot attach to a stopped container, start it first");
+    if (State.Paused === true) throw new ExitError(1, "You cannot attach to a paused container, unpause it first");
+    if (State.Restarting === true) throw new ExitError(1, "You cannot attach to a restarting container, wait until it is running");
     const tty = Config?.Tty === true;
     const withStdin = !flags["no-stdin"] && Config?.OpenStdin === true;
     const refusal = checkTerminal(stdin, tty && withStdin);
