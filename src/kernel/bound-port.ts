@@ -22,7 +22,8 @@ export function bindPort(protocol: "tcp" | "udp" | "sctp", ip: Ip | null, port: 
   try {
     return bindOne(protocol, ip ?? { family: 6, value: 0n }, port, ip === null);
   } catch (error) {
-    const noIpv6 = ip === null && error instanceof SyscallError && ["EAFNOSUPPORT", "EADDRNOTAVAIL"].includes(error.code);
+    const noIpv6 =
+      ip === null && error instanceof SyscallError && ["EAFNOSUPPORT", "EADDRNOTAVAIL"].includes(error.code);
     if (!noIpv6) throw error;
     return bindOne(protocol, { family: 4, value: 0n }, port, false);
   }

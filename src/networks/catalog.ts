@@ -43,10 +43,14 @@ export class Catalog {
     if (exact !== undefined) return exact;
     const matches = reference === "" ? [] : this.list().filter((entry) => entry.network.id.startsWith(reference));
     if (matches.length > 1) {
-      throw new EngineError("invalid", `network ${reference} is ambiguous (${matches.length} matches found based on ID prefix)`);
+      throw new EngineError(
+        "invalid",
+        `network ${reference} is ambiguous (${matches.length} matches found based on ID prefix)`,
+      );
     }
     const [match] = matches;
-    if (match === undefined) throw new EngineError("not-found", `network ${reference} not found`, { network: reference });
+    if (match === undefined)
+      throw new EngineError("not-found", `network ${reference} not found`, { network: reference });
     return match;
   }
 

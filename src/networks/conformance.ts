@@ -12,21 +12,49 @@ export interface DriverFacts {
 }
 
 const createRequest = {
-  name: "conformance", internal: false, attachable: false, enableIpv4: true, enableIpv6: false, labels: {}, options: {},
-  pools: [], ipamDriver: "default", ipamOptions: {}, caller: { via: "engine" },
+  name: "conformance",
+  internal: false,
+  attachable: false,
+  enableIpv4: true,
+  enableIpv6: false,
+  labels: {},
+  options: {},
+  pools: [],
+  ipamDriver: "default",
+  ipamOptions: {},
+  caller: { via: "engine" },
 } as const;
 
 /** The rules of NetworkDriver, for every driver. Needs root: it works on the host's real links. */
 export function networkDriverConformance(facts: DriverFacts): void {
   const network: KnownNetwork = {
-    ...createRequest, id: Bun.hash(`${facts.name} ${process.pid}`).toString(16).padStart(64, "0").slice(-16).padEnd(64, "0"),
-    driver: facts.name, createdAtNs: 1n, userSubnets: true, hiddenIpv6Subnet: "", pending: false, predefined: false,
+    ...createRequest,
+    id: Bun.hash(`${facts.name} ${process.pid}`).toString(16).padStart(64, "0").slice(-16).padEnd(64, "0"),
+    driver: facts.name,
+    createdAtNs: 1n,
+    userSubnets: true,
+    hiddenIpv6Subnet: "",
+    pending: false,
+    predefined: false,
     ipam: { driver: "default", options: {}, pools: [{ subnet: "198.19.250.0/24", gateway: "198.19.250.1" }] },
   };
   const endpoint: AttachedEndpoint = {
-    id: "e".repeat(64), networkId: network.id, networkName: network.name, interfaceName: "eth0", hostName: "vethconform",
-    mac: "02:42:c6:13:fa:02", ipv4: "198.19.250.2", ipv4PrefixLength: 24, ipv4Gateway: "198.19.250.1",
-    ipv6: "", ipv6PrefixLength: 0, ipv6Gateway: "", hiddenIpv6: "", aliases: [], dnsNames: [], gatewayPriority: 0,
+    id: "e".repeat(64),
+    networkId: network.id,
+    networkName: network.name,
+    interfaceName: "eth0",
+    hostName: "vethconform",
+    mac: "02:42:c6:13:fa:02",
+    ipv4: "198.19.250.2",
+    ipv4PrefixLength: 24,
+    ipv4Gateway: "198.19.250.1",
+    ipv6: "",
+    ipv6PrefixLength: 0,
+    ipv6Gateway: "",
+    hiddenIpv6: "",
+    aliases: [],
+    dnsNames: [],
+    gatewayPriority: 0,
   };
   const links = async (): Promise<string> => new Response(Bun.spawn(["ip", "-br", "link"]).stdout).text();
 
@@ -54,7 +82,13 @@ export function networkDriverConformance(facts: DriverFacts): void {
     expect(plain !== undefined).toBe(driver.addressed);
     expect(driver.link(network, endpoint, { gateway: false, mtu: 1400 })).toEqual(plain);
     if (plain === undefined) return;
-    expect(plain).toMatchObject({ name: "eth0", mac: endpoint.mac, mtu: 1400, addresses: ["198.19.250.2/24"], gateways: [] });
+    expect(plain).toMatchObject({
+      name: "eth0",
+      mac: endpoint.mac,
+      mtu: 1400,
+      addresses: ["198.19.250.2/24"],
+      gateways: [],
+    });
     expect(gateway).toEqual({ ...plain, gateways: ["198.19.250.1"] });
     expect(driver.firewalled(network)?.subnets).toEqual(["198.19.250.0/24"]);
   });

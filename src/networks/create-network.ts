@@ -33,7 +33,10 @@ export interface CreateParts {
 const predefinedNames = new Set(["bridge", "host", "none", "default"]);
 
 /** Makes a network. Docker's texts for what is wrong with the request. */
-export async function createNetwork(parts: CreateParts, request: NetworkCreate): Promise<{ id: string; warning: string }> {
+export async function createNetwork(
+  parts: CreateParts,
+  request: NetworkCreate,
+): Promise<{ id: string; warning: string }> {
   const { catalog, store, kernel, mtu } = parts;
   if (predefinedNames.has(request.name)) {
     throw new EngineError("forbidden", `operation is not permitted on predefined ${request.name} network `);
@@ -43,11 +46,12 @@ export async function createNetwork(parts: CreateParts, request: NetworkCreate):
     throw new EngineError("invalid", `invalid name: ${JSON.stringify(request.name)} is no name for a network`);
   }
   const driver = await loadDriver(request.driver);
-  if (!driver.creatable) throw new EngineError("forbidden", `only one instance of "${request.driver}" network is allowed`);
+  if (!driver.creatable)
+    throw new EngineError("forbidden", `only one instance of "${request.driver}" network is allowed`);
   if (request.ipamDriver !== "default") throw new EngineError("not-found", `plugin "${request.ipamDriver}" not found`);
   driver.check(request);
   checkPools(request.pools);
-  const survey = await kernel.call({ op: "survey" }) as Survey;
+  const survey = (await kernel.call({ op: "survey" })) as Survey;
   // From here to the row nothing is awaited: two requests cannot choose the same name or subnet.
   if (catalog.byName(request.name) !== undefined) {
     throw new EngineError("conflict", `network with name ${request.name} already exists`);
@@ -77,10 +81,15 @@ export async function removeNetwork(parts: CreateParts, reference: string, calle
   if (network.predefined) {
     throw new EngineError("forbidden", `${network.name} is a pre-defined network and cannot be removed`);
   }
-  const attached = [...parts.sandboxes.rows.values()].filter((row) => row.endpoints.some(({ networkId }) => networkId === network.id));
+  const attached = [...parts.sandboxes.rows.values()].filter((row) =>
+    row.endpoints.some(({ networkId }) => networkId === network.id),
+  );
   if (attached.length > 0) {
     const names = attached.map((row) => `name:"${row.containerName}" id:"${shortId(row.containerId)}"`);
-    throw new EngineError("forbidden", `error while removing network: network ${network.name} has active endpoints (${names.join(", ")})`);
+    throw new EngineError(
+      "forbidden",
+      `error while removing network: network ${network.name} has active endpoints (${names.join(", ")})`,
+    );
   }
   parts.store.putNetwork({ ...network, pending: true });
   await tearDown(parts, entry);
@@ -88,10 +97,16 @@ export async function removeNetwork(parts: CreateParts, reference: string, calle
 }
 
 /** Removes every network that nobody uses and that `keep` does not want. Gives their names. */
-export async function pruneNetworks(parts: CreateParts, keep: (network: Network) => boolean, caller: Caller): Promise<string[]> {
+export async function pruneNetworks(
+  parts: CreateParts,
+  keep: (network: Network) => boolean,
+  caller: Caller,
+): Promise<string[]> {
   const removed: string[] = [];
   for (const { network } of parts.catalog.list()) {
-    const used = [...parts.sandboxes.rows.values()].some((row) => row.endpoints.some(({ networkId }) => networkId === network.id));
+    const used = [...parts.sandboxes.rows.values()].some((row) =>
+      row.endpoints.some(({ networkId }) => networkId === network.id),
+    );
     if (network.predefined || used || keep(network)) continue;
     await removeNetwork(parts, network.id, caller);
     removed.push(network.name);
@@ -99,7 +114,10 @@ export async function pruneNetworks(parts: CreateParts, keep: (network: Network)
   return removed;
 }
 
-async function tearDown({ catalog, store, kernel, firewall, mtu }: CreateParts, { network, driver }: CatalogEntry): Promise<void> {
+async function tearDown(
+  { catalog, store, kernel, firewall, mtu }: CreateParts,
+  { network, driver }: CatalogEntry,
+): Promise<void> {
   // Out of the catalogue first: nobody may attach to what is going.
   catalog.delete(network.id);
   await driver.down(network, { kernel, mtu });
@@ -108,10 +126,20 @@ async function tearDown({ catalog, store, kernel, firewall, mtu }: CreateParts, 
 }
 
 function publish({ events }: CreateParts, action: string, network: Network, caller: Caller): void {
-  events.publish({ type: "network", action, id: network.id, attributes: { name: network.name, type: network.driver }, caller });
+  events.publish({
+    type: "network",
+    action,
+    id: network.id,
+    attributes: { name: network.name, type: network.driver },
+    caller,
+  });
 }
 
-function draftNetwork(parts: CreateParts, request: NetworkCreate, survey: Survey): { network: KnownNetwork; warning: string } {
+function draftNetwork(
+  parts: CreateParts,
+  request: NetworkCreate,
+  survey: Survey,
+): { network: KnownNetwork; warning: string } {
   const id = newId();
   const ours = parts.catalog.list().flatMap(({ pools }) => pools.map(({ cidr }) => cidr));
   const given = request.pools.filter((pool) => pool.subnet !== undefined && pool.subnet !== "");
@@ -127,7 +155,11 @@ function draftNetwork(parts: CreateParts, request: NetworkCreate, survey: Survey
     if (route !== undefined) warning = `subnet ${pool.subnet} overlaps the host's route ${route.cidr} by ${route.link}`;
   }
   if (request.enableIpv4 && !pools.some(({ subnet }) => !subnet.includes(":"))) {
-    const subnet = chooseSubnet(parts.pools ?? defaultAddressPools, [...takenBesides(survey, ""), ...ours], parts.engine === "berth0" ? "" : parts.engine);
+    const subnet = chooseSubnet(
+      parts.pools ?? defaultAddressPools,
+      [...takenBesides(survey, ""), ...ours],
+      parts.engine === "berth0" ? "" : parts.engine,
+    );
     const [wish] = request.pools.filter((pool) => !pool.subnet);
     pools.unshift({ subnet, gateway: wish?.gateway || firstAddress(subnet) });
   }
@@ -139,12 +171,21 @@ function draftNetwork(parts: CreateParts, request: NetworkCreate, survey: Survey
   return {
     warning,
     network: {
-      id, name: request.name, driver: request.driver, createdAtNs: nowNs(), internal: request.internal,
-      attachable: request.attachable, enableIpv4: request.enableIpv4, enableIpv6: request.enableIpv6,
-      labels: request.labels, options: request.options,
+      id,
+      name: request.name,
+      driver: request.driver,
+      createdAtNs: nowNs(),
+      internal: request.internal,
+      attachable: request.attachable,
+      enableIpv4: request.enableIpv4,
+      enableIpv6: request.enableIpv6,
+      labels: request.labels,
+      options: request.options,
       ipam: { driver: "default", options: request.ipamOptions, pools },
-      userSubnets: given.length > 0, hiddenIpv6Subnet: hidden ? hiddenSubnet(parts.engine, id) : "",
-      pending: true, predefined: false,
+      userSubnets: given.length > 0,
+      hiddenIpv6Subnet: hidden ? hiddenSubnet(parts.engine, id) : "",
+      pending: true,
+      predefined: false,
     },
   };
 }

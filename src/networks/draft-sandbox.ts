@@ -37,12 +37,17 @@ export function draftEndpoint(
     const hidden = options.withHiddenIpv6 && network.hiddenIpv6Subnet !== "" && four.address !== "";
     undo.move();
     return {
-      ...ids, dnsNames,
+      ...ids,
+      dnsNames,
       interfaceName: `eth${options.index}`,
       hostName: `veth${ids.id.slice(0, 7)}`,
       mac: attachment.mac ?? macOf(four.address),
-      ipv4: four.address, ipv4PrefixLength: four.prefixLength, ipv4Gateway: network.internal ? "" : four.gateway,
-      ipv6: six.address, ipv6PrefixLength: six.prefixLength, ipv6Gateway: network.internal ? "" : six.gateway,
+      ipv4: four.address,
+      ipv4PrefixLength: four.prefixLength,
+      ipv4Gateway: network.internal ? "" : four.gateway,
+      ipv6: six.address,
+      ipv6PrefixLength: six.prefixLength,
+      ipv6Gateway: network.internal ? "" : six.gateway,
       hiddenIpv6: hidden ? hiddenIpv6(network, four.address) : "",
       gatewayPriority: attachment.gatewayPriority ?? 0,
     };
@@ -53,12 +58,24 @@ export function draftEndpoint(
 }
 
 const nowhere = {
-  interfaceName: "", hostName: "", mac: "", hiddenIpv6: "",
-  ipv4: "", ipv4PrefixLength: 0, ipv4Gateway: "", ipv6: "", ipv6PrefixLength: 0, ipv6Gateway: "",
+  interfaceName: "",
+  hostName: "",
+  mac: "",
+  hiddenIpv6: "",
+  ipv4: "",
+  ipv4PrefixLength: 0,
+  ipv4Gateway: "",
+  ipv6: "",
+  ipv6PrefixLength: 0,
+  ipv6Gateway: "",
 };
 
 function checkWishes(network: Network, addressed: boolean, attachment: Attachment, userSubnets: boolean): void {
-  if (attachment.mac !== undefined && attachment.mac !== "" && !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(attachment.mac)) {
+  if (
+    attachment.mac !== undefined &&
+    attachment.mac !== "" &&
+    !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(attachment.mac)
+  ) {
     throw new EngineError("invalid", `invalid MAC address: ${attachment.mac}`);
   }
   if (!attachment.ipv4 && !attachment.ipv6) return;
@@ -66,16 +83,28 @@ function checkWishes(network: Network, addressed: boolean, attachment: Attachmen
     throw new EngineError("invalid", "user-specified IP address is supported on user-defined networks only");
   }
   if (!userSubnets) {
-    throw new EngineError("invalid", "user specified IP address is supported only when connecting to networks with user configured subnets");
+    throw new EngineError(
+      "invalid",
+      "user specified IP address is supported only when connecting to networks with user configured subnets",
+    );
   }
 }
 
-function allocate(catalog: Catalog, { network, pools }: CatalogEntry, family: 4 | 6, wanted: string | undefined, undo: DisposableStack) {
+function allocate(
+  catalog: Catalog,
+  { network, pools }: CatalogEntry,
+  family: 4 | 6,
+  wanted: string | undefined,
+  undo: DisposableStack,
+) {
   const candidates = pools.filter((pool) => pool.cidr.family === family);
   const address = wanted ? claim(candidates, wanted) : first(candidates);
   if (address === undefined) {
     if (candidates.length === 0) return { address: "", prefixLength: 0, gateway: "" };
-    throw new EngineError("internal", `no available IPv${family} addresses on this network's address pools: ${network.name} (${network.id})`);
+    throw new EngineError(
+      "internal",
+      `no available IPv${family} addresses on this network's address pools: ${network.name} (${network.id})`,
+    );
   }
   undo.defer(() => catalog.release(network.id, address));
   const ip = parseIp(address);

@@ -34,7 +34,11 @@ export interface NetworkDriver {
   /** Takes the kernel's side away. Idempotent; the caller has made sure that nobody is attached. */
   down(network: KnownNetwork, context: DriverContext): Promise<void>;
   /** The link of one endpoint; undefined = none is needed. `gateway`: it gets the default routes. Pure. */
-  link(network: KnownNetwork, endpoint: AttachedEndpoint, options: { gateway: boolean; mtu: number }): LinkCommand | undefined;
+  link(
+    network: KnownNetwork,
+    endpoint: AttachedEndpoint,
+    options: { gateway: boolean; mtu: number },
+  ): LinkCommand | undefined;
   /** What the firewall must know of it. Pure. */
   firewalled(network: KnownNetwork): FirewalledBridge | undefined;
 }

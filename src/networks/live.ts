@@ -16,22 +16,33 @@ export async function connect(
   const row = rowOf(parts, plan);
   const entry = parts.catalog.get(attachment.network);
   if (row.mode === "container") {
-    throw new EngineError("invalid", "container sharing network namespace with another container or host cannot be connected to any other network");
+    throw new EngineError(
+      "invalid",
+      "container sharing network namespace with another container or host cannot be connected to any other network",
+    );
   }
   if (row.mode === "host" || entry.network.driver === "host") {
     throw new EngineError("invalid", "container cannot be disconnected from host network or connected to host network");
   }
   if (row.mode === "none" || entry.network.driver === "null") {
-    throw new EngineError("invalid", "container cannot be connected to multiple networks with one of the networks in private (none) mode");
+    throw new EngineError(
+      "invalid",
+      "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+    );
   }
   if (row.endpoints.some(({ networkId }) => networkId === entry.network.id)) {
-    throw new EngineError("forbidden", `endpoint with name ${row.containerName} already exists in network ${entry.network.name}`);
+    throw new EngineError(
+      "forbidden",
+      `endpoint with name ${row.containerName} already exists in network ${entry.network.name}`,
+    );
   }
   const used = new Set(row.endpoints.map(({ interfaceName }) => interfaceName));
   let index = 0;
   while (used.has(`eth${index}`)) index += 1;
   const endpoint = draftEndpoint(parts.catalog, entry, attachment, {
-    plan: { containerId: row.containerId, containerName: row.containerName }, index, withHiddenIpv6: parts.ipv6 && plan.ports.length > 0,
+    plan: { containerId: row.containerId, containerName: row.containerName },
+    index,
+    withHiddenIpv6: parts.ipv6 && plan.ports.length > 0,
   });
   try {
     const next = withEndpoints(parts, row, [...row.endpoints, endpoint], plan);
@@ -59,7 +70,12 @@ export async function disconnect(
   if (endpoint === undefined) {
     throw new EngineError("internal", `container ${row.containerId} is not connected to network ${network.name}`);
   }
-  const next = withEndpoints(parts, row, row.endpoints.filter((other) => other !== endpoint), plan);
+  const next = withEndpoints(
+    parts,
+    row,
+    row.endpoints.filter((other) => other !== endpoint),
+    plan,
+  );
   await change(parts, row, next, { add: [], remove: [endpoint] });
   release(parts, endpoint);
   parts.sandboxes.publishEvents("disconnect", next, wish.caller, [endpoint]);
@@ -74,10 +90,14 @@ function rowOf({ sandboxes }: CreateParts, plan: SandboxPlan): SandboxRow {
 
 /** The row with other endpoints. Ports stay with the container; without a gateway there are none. */
 function withEndpoints(
-  { sandboxes }: CreateParts, row: SandboxRow, endpoints: readonly AttachedEndpoint[], plan: SandboxPlan,
+  { sandboxes }: CreateParts,
+  row: SandboxRow,
+  endpoints: readonly AttachedEndpoint[],
+  plan: SandboxPlan,
 ): SandboxRow {
   const gatewayNetworkId = gatewayOf(endpoints)?.networkId ?? "";
-  const ports = gatewayNetworkId === "" ? [] : row.ports.length > 0 ? row.ports : sandboxes.allocatePorts(row, endpoints, plan);
+  const ports =
+    gatewayNetworkId === "" ? [] : row.ports.length > 0 ? row.ports : sandboxes.allocatePorts(row, endpoints, plan);
   return { ...row, endpoints, gatewayNetworkId, ports };
 }
 
@@ -99,7 +119,8 @@ async function change(
       path: row.path,
       add: links.add.flatMap((endpoint) => sandboxes.link(endpoint, false) ?? []),
       remove: links.remove.map(({ interfaceName }) => interfaceName),
-      gateways: moved && gateway !== undefined ? routes.map((route) => ({ name: gateway.interfaceName, gateway: route })) : [],
+      gateways:
+        moved && gateway !== undefined ? routes.map((route) => ({ name: gateway.interfaceName, gateway: route })) : [],
       unpublish: moved ? sandboxes.publishCommand(row) : nothing,
       publish: moved ? sandboxes.publishCommand(next) : nothing,
     };
@@ -109,7 +130,12 @@ async function change(
     sandboxes.replace(next, row);
     await parts.firewall.install();
     if (error instanceof EngineError) throw error;
-    throw new EngineError("internal", `cannot change the networks of container ${row.containerName}: ${errorMessage(error)}`, {}, { cause: error });
+    throw new EngineError(
+      "internal",
+      `cannot change the networks of container ${row.containerName}: ${errorMessage(error)}`,
+      {},
+      { cause: error },
+    );
   }
 }
 

@@ -31,7 +31,9 @@ export class NetworkStore {
 
   putNetwork(network: KnownNetwork): void {
     const body = JSON.stringify({ ...network, createdAtNs: String(network.createdAtNs) });
-    this.#db.query("INSERT OR REPLACE INTO networks (id, name, body) VALUES (?, ?, ?)").run(network.id, network.name, body);
+    this.#db
+      .query("INSERT OR REPLACE INTO networks (id, name, body) VALUES (?, ?, ?)")
+      .run(network.id, network.name, body);
   }
 
   deleteNetwork(id: string): void {
@@ -45,7 +47,10 @@ export class NetworkStore {
 
   putSandbox(row: SandboxRow): void {
     this.#fleeting(() =>
-      this.#db.query("INSERT OR REPLACE INTO network_sandboxes (container_id, body) VALUES (?, ?)").run(row.containerId, JSON.stringify(row)));
+      this.#db
+        .query("INSERT OR REPLACE INTO network_sandboxes (container_id, body) VALUES (?, ?)")
+        .run(row.containerId, JSON.stringify(row)),
+    );
   }
 
   deleteSandbox(containerId: string): void {

@@ -14,7 +14,11 @@ export interface Network {
   readonly enableIpv6: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string>>;
-  readonly ipam: { readonly driver: string; readonly options: Readonly<Record<string, string>>; readonly pools: readonly Pool[] };
+  readonly ipam: {
+    readonly driver: string;
+    readonly options: Readonly<Record<string, string>>;
+    readonly pools: readonly Pool[];
+  };
 }
 
 export interface Pool {

@@ -1,8 +1,9 @@
-import { Database } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { errorMessage } from "../base/errors.ts";
+import { overlaps, parseCidr } from "../base/ip.ts";
 import type { EventSink } from "../events/bus.ts";
-import { Catalog } from "./catalog.ts";
+import { Catalog, loadDriver } from "./catalog.ts";
 import { createNetwork, type CreateParts, pruneNetworks, removeNetwork } from "./create-network.ts";
 import type { KnownNetwork } from "./driver.ts";
 import { engineName } from "./engine-name.ts";
@@ -10,7 +11,7 @@ import type { AddressPoolConfig } from "./ipam/choose-subnet.ts";
 import { connect, disconnect } from "./live.ts";
 import { NetworkStore } from "./network.sql.ts";
 import type { Networks } from "./network.ts";
-import { defaultBridge, plainNetwork } from "./predefined.ts";
+import { defaultBridge, plainNetwork, takenBesides } from "./predefined.ts";
 import { Firewall } from "./publish/firewall.ts";
 import { LoopbackRelays } from "./publish/loopback-relay.ts";
 import { PortTable } from "./publish/port-table.ts";
@@ -72,7 +73,16 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     }),
   });
   const settings = { directory, table, mtu, ipv6 };
-  const sandboxes = new Sandboxes({ catalog, store, kernel, firewall, ports, relays, events: options.events, settings });
+  const sandboxes = new Sandboxes({
+    catalog,
+    store,
+    kernel,
+    firewall,
+    ports,
+    relays,
+    events: options.events,
+    settings,
+  });
   try {
     await start();
   } catch (error) {
@@ -80,13 +90,21 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     throw error;
   }
   const creating: CreateParts = {
-    catalog, store, kernel, firewall, sandboxes, events: options.events, mtu, ipv6, engine: table,
+    catalog,
+    store,
+    kernel,
+    firewall,
+    sandboxes,
+    events: options.events,
+    mtu,
+    ipv6,
+    engine: table,
     pools: config.defaultAddressPools,
   };
 
   async function start(): Promise<void> {
     const rows = store.networks();
-    const survey = await kernel.call({ op: "survey" }) as Survey;
+    const survey = (await kernel.call({ op: "survey" })) as Survey;
     for (const network of rows.filter(({ pending }) => pending)) {
       const { driver } = await catalog.add(network);
       await driver.down(network, { kernel, mtu });
@@ -96,9 +114,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     const named = (name: string): KnownNetwork | undefined => rows.find((row) => row.predefined && row.name === name);
     const before = named("bridge");
     const inUse = store.sandboxes().some((row) => row.endpoints.some(({ networkId }) => networkId === before?.id));
-    const bridge = inUse && before !== undefined ? before : defaultBridge({
-      bridge: table, mtu, ipv6, bip: config.bip, fixedCidr: config.fixedCidr, pools: config.defaultAddressPools,
-    }, survey, before);
+    const bridge = inUse && before !== undefined ? before : await raiseDefaultBridge(survey, before);
     const predefined = [bridge, named("host") ?? plainNetwork("host"), named("none") ?? plainNetwork("none")];
     for (const network of predefined) store.putNetwork(network);
     enableForwarding();
@@ -108,6 +124,31 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     }
     for (const row of store.sandboxes()) sandboxes.adopt(row);
     await firewall.install();
+  }
+
+  /** Another engine may choose the same subnet at the same moment: who then sees the other one chooses again. */
+  async function raiseDefaultBridge(seen: Survey, before: KnownNetwork | undefined): Promise<KnownNetwork> {
+    const wish = {
+      bridge: table,
+      mtu,
+      ipv6,
+      bip: config.bip,
+      fixedCidr: config.fixedCidr,
+      pools: config.defaultAddressPools,
+    };
+    const driver = await loadDriver("bridge");
+    for (let attempt = 0, survey = seen, previous = before; ; attempt += 1) {
+      const network = defaultBridge(wish, survey, previous);
+      if (previous !== undefined && network.ipam.pools[0]?.gateway !== previous.ipam.pools[0]?.gateway)
+        await driver.down(network, { kernel, mtu });
+      await driver.up(network, { kernel, mtu });
+      survey = (await kernel.call({ op: "survey" })) as Survey;
+      const own = network.ipam.pools.flatMap(({ subnet }) => parseCidr(subnet) ?? []);
+      const shared = takenBesides(survey, table).some((other) => own.some((cidr) => overlaps(cidr, other)));
+      if (!shared || config.bip !== undefined || attempt === 4) return network;
+      await driver.down(network, { kernel, mtu });
+      previous = { ...network, ipam: { ...network.ipam, pools: [] } }; // the id stays
+    }
   }
 
   return {
@@ -123,7 +164,8 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
       const found = new Map();
       for (const row of sandboxes.rows.values()) {
         const endpoint = row.endpoints.find((candidate) => candidate.networkId === networkId);
-        if (endpoint !== undefined) found.set(row.containerId, { ...endpointOf(endpoint), containerName: row.containerName });
+        if (endpoint !== undefined)
+          found.set(row.containerId, { ...endpointOf(endpoint), containerName: row.containerName });
       }
       return found;
     },

@@ -19,20 +19,41 @@ export interface PredefinedSettings {
 }
 
 const base = {
-  internal: false, attachable: false, enableIpv4: true, enableIpv6: false, labels: {}, options: {},
-  userSubnets: false, hiddenIpv6Subnet: "", pending: false, predefined: true,
+  internal: false,
+  attachable: false,
+  enableIpv4: true,
+  enableIpv6: false,
+  labels: {},
+  options: {},
+  userSubnets: false,
+  hiddenIpv6Subnet: "",
+  pending: false,
+  predefined: true,
   ipam: { driver: "default", options: {}, pools: [] },
 } as const;
 
 /** The networks `none` and `host`. */
-export const plainNetwork = (name: "none" | "host"): KnownNetwork =>
-  ({ ...base, id: newId(), name, driver: name === "none" ? "null" : "host", createdAtNs: nowNs() });
+export const plainNetwork = (name: "none" | "host"): KnownNetwork => ({
+  ...base,
+  id: newId(),
+  name,
+  driver: name === "none" ? "null" : "host",
+  createdAtNs: nowNs(),
+});
 
 /** The network `bridge`, made anew or with the id it had. */
-export function defaultBridge(settings: PredefinedSettings, survey: Survey, previous: KnownNetwork | undefined): KnownNetwork {
+export function defaultBridge(
+  settings: PredefinedSettings,
+  survey: Survey,
+  previous: KnownNetwork | undefined,
+): KnownNetwork {
   const id = previous?.id ?? newId();
   return {
-    ...base, id, name: "bridge", driver: "bridge", createdAtNs: previous?.createdAtNs ?? nowNs(),
+    ...base,
+    id,
+    name: "bridge",
+    driver: "bridge",
+    createdAtNs: previous?.createdAtNs ?? nowNs(),
     hiddenIpv6Subnet: settings.ipv6 ? hiddenSubnet(settings.bridge, id) : "",
     options: {
       [bridgeOptions.defaultBridge]: "true",
@@ -42,8 +63,22 @@ export function defaultBridge(settings: PredefinedSettings, survey: Survey, prev
       [bridgeOptions.name]: settings.bridge,
       [bridgeOptions.mtu]: String(settings.mtu),
     },
-    ipam: { driver: "default", options: {}, pools: [poolOf(settings, survey, previous?.ipam.pools[0])] },
+    ipam: { driver: "default", options: {}, pools: [checkRange(poolOf(settings, survey, previous?.ipam.pools[0]))] },
   };
+}
+
+/** `fixed-cidr` must be a part of the subnet. */
+function checkRange(pool: Pool): Pool {
+  if (pool.ipRange === undefined) return pool;
+  const [subnet, range] = [parseCidr(pool.subnet), parseCidr(pool.ipRange)];
+  if (range === undefined) throw new EngineError("invalid", `fixed-cidr ${pool.ipRange}: not a subnet`);
+  if (subnet === undefined || range.family !== subnet.family || range.start < subnet.start || range.end > subnet.end) {
+    throw new EngineError(
+      "invalid",
+      `fixed-cidr ${pool.ipRange} is not in the default bridge's subnet ${pool.subnet}: set bip too`,
+    );
+  }
+  return pool;
 }
 
 /** `bip` decides; else the subnet it had, while that is free of other routes; else a free one. */
@@ -51,7 +86,17 @@ function poolOf(settings: PredefinedSettings, survey: Survey, previous: Pool | u
   const range = settings.fixedCidr === undefined ? {} : { ipRange: settings.fixedCidr };
   if (settings.bip !== undefined) {
     const bip = parseCidr(settings.bip);
-    if (bip === undefined) throw new EngineError("invalid", `bip ${settings.bip}: not an address with a prefix length`);
+    if (
+      bip === undefined ||
+      bip.family !== 4 ||
+      bip.prefixLength > 30 ||
+      bip.address === bip.start ||
+      bip.address === bip.end
+    )
+      throw new EngineError(
+        "invalid",
+        `bip ${settings.bip}: not an IPv4 address of a host with its prefix length, as in 172.30.0.1/16`,
+      );
     return { subnet: formatCidr(bip), gateway: formatIp({ family: bip.family, value: bip.address }), ...range };
   }
   const others = takenBesides(survey, settings.bridge);

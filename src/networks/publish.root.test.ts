@@ -3,7 +3,10 @@ import { ask, NetworkLab, OtherHost, port, run, serve, until } from "../../test/
 import { EngineError } from "../base/errors.ts";
 
 const refusal = async (work: Promise<unknown>): Promise<EngineError> => {
-  const error = await work.then(() => undefined, (reason: unknown) => reason);
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   if (!(error instanceof EngineError)) throw new Error(`expected an EngineError, got ${String(error)}`);
   return error;
 };
@@ -13,7 +16,12 @@ test("two containers, the host and the gateway reach each other on the default b
   const [one, two] = [await lab.open("one"), await lab.open("two")];
   const [first, second] = [one.endpoints[0], two.endpoints[0]];
   if (first === undefined || second === undefined) throw new Error("no endpoint");
-  expect(first.mac).toBe(`02:42:${first.ipv4.split(".").map((part) => Number(part).toString(16).padStart(2, "0")).join(":")}`);
+  expect(first.mac).toBe(
+    `02:42:${first.ipv4
+      .split(".")
+      .map((part) => Number(part).toString(16).padStart(2, "0"))
+      .join(":")}`,
+  );
   await using _server = await serve(one.netnsPath, "one", 80);
   await using _host = await serve("", "host", 18_471, first.ipv4Gateway);
   expect(await ask(two.netnsPath, first.ipv4, 80)).toBe(`one ::ffff:${second.ipv4}`);
@@ -79,7 +87,9 @@ test("a port of a specific address and the same port of another go to different 
   expect(await ask(other.netns, other.host, 18_473)).toStartWith("one ");
   expect(await ask("", "127.0.0.1", 18_473)).toStartWith("two ");
   const error = await refusal(lab.open("three", { ports: [port(80, { hostPort: 18_473 })] }));
-  expect(error.message).toMatch(/Bind for 0\.0\.0\.0:18473 failed: port is already allocated \(by container "(one|two)"\)$/);
+  expect(error.message).toMatch(
+    /Bind for 0\.0\.0\.0:18473 failed: port is already allocated \(by container "(one|two)"\)$/,
+  );
 });
 
 test("a port that another container has is refused in Docker's words, naming the container", async () => {
@@ -88,9 +98,11 @@ test("a port that another container has is refused in Docker's words, naming the
   const at = one.ports[0]?.hostPort ?? 0;
   const error = await refusal(lab.open("two", { ports: [port(80, { hostPort: at })] }));
   expect(error.kind).toBe("internal");
-  expect(error.message).toMatch(new RegExp(
-    `^driver failed programming external connectivity on endpoint two \\([0-9a-f]{64}\\): Bind for 0\\.0\\.0\\.0:${at} failed: port is already allocated \\(by container "one"\\)$`,
-  ));
+  expect(error.message).toMatch(
+    new RegExp(
+      `^driver failed programming external connectivity on endpoint two \\([0-9a-f]{64}\\): Bind for 0\\.0\\.0\\.0:${at} failed: port is already allocated \\(by container "one"\\)$`,
+    ),
+  );
   await lab.close(one.plan);
   const three = await lab.open("three", { ports: [port(80, { hostPort: at })] });
   expect(three.ports[0]?.hostPort).toBe(at);
@@ -127,7 +139,11 @@ test("the rules are back within a second after another program flushed the rules
   const web = await lab.open("web", { ports: [port(80)] });
   const at = web.ports[0]?.hostPort ?? 0;
   await using _server = await serve(web.netnsPath, "web", 80);
-  for (const harm of [["delete", "table", "inet", lab.engine], ["flush", "chain", "inet", lab.engine, "publish4"], ["flush", "map", "inet", lab.engine, "any4"]]) {
+  for (const harm of [
+    ["delete", "table", "inet", lab.engine],
+    ["flush", "chain", "inet", lab.engine, "publish4"],
+    ["flush", "map", "inet", lab.engine, "any4"],
+  ]) {
     expect(await ask("", "127.0.0.1", at)).toStartWith("web ");
     const before = lab.log.length;
     expect((await run("nft", ...harm)).status).toBe(0);
@@ -137,7 +153,11 @@ test("the rules are back within a second after another program flushed the rules
     expect(await ask("", "127.0.0.1", at)).toStartWith("web ");
   }
   if (await lab.forgetDockerUser()) {
-    await until("the rules beside dockerd's are back", async () => (await lab.left()).filter((line) => line.startsWith("-A DOCKER-USER")).length === 2, 1500);
+    await until(
+      "the rules beside dockerd's are back",
+      async () => (await lab.left()).filter((line) => line.startsWith("-A DOCKER-USER")).length === 2,
+      1500,
+    );
   }
   // A table that is gone at this very moment does not fail a container's start.
   await run("nft", "delete", "table", "inet", lab.engine);
@@ -150,14 +170,28 @@ test("a UDP client that never stops sending reaches the container that took its 
   await using lab = await NetworkLab.start();
   await using other = await OtherHost.start();
   const udp = { ports: [port(53, { protocol: "udp", hostPort: 18_474 })] };
-  const ready = Bun.listen({ hostname: other.host, port: 0, socket: { data(_socket, bytes) { answers.push(bytes.toString()); } } });
+  const ready = Bun.listen({
+    hostname: other.host,
+    port: 0,
+    socket: {
+      data(_socket, bytes) {
+        answers.push(bytes.toString());
+      },
+    },
+  });
   const answers: string[] = [];
   // One socket for all datagrams: to the kernel it is one flow.
-  const client = Bun.spawn(["nsenter", `--net=${other.netns}`, process.execPath, "-e", `
+  const client = Bun.spawn([
+    "nsenter",
+    `--net=${other.netns}`,
+    process.execPath,
+    "-e",
+    `
     const log = await Bun.connect({ hostname: "${other.host}", port: ${ready.port}, socket: { data() {} } });
     const socket = await Bun.udpSocket({ socket: { error() {}, data(_s, bytes) { log.write(bytes.toString() + ";"); } } });
     setInterval(() => socket.send("?", 18474, "${other.host}"), 20);
-  `]);
+  `,
+  ]);
   try {
     const one = await lab.open("one", udp);
     await using _one = await serve(one.netnsPath, "one", 53);

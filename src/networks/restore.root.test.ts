@@ -2,7 +2,12 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { ask, caller, failure, must, NetworkLab, port, run, serve, until } from "../../test/fixtures/network-lab.ts";
 
-const points = ["network.open.after-row", "network.open.after-netns", "network.open.after-attach", "network.open.after-publish"];
+const points = [
+  "network.open.after-row",
+  "network.open.after-netns",
+  "network.open.after-attach",
+  "network.open.after-publish",
+];
 const crash = `${import.meta.dir}/../../test/fixtures/network-crash.ts`;
 
 /** What the engine holds: rows, namespaces, elements of the port maps, ports of the bridge with a living other end. */
@@ -13,7 +18,10 @@ async function held(lab: NetworkLab): Promise<string[]> {
     ...rows.map((row) => `row ${row.container_id}`),
     ...readdirSync(`${lab.execRoot}/netns`).map((name) => `netns ${name}`),
     ...(table.match(/(tcp|udp) \. \d+ : \S+/g) ?? []),
-    ...(await must("findmnt", "-rno", "TARGET")).split("\n").filter((path) => path.startsWith(lab.execRoot)).map((path) => `mount ${path}`),
+    ...(await must("findmnt", "-rno", "TARGET"))
+      .split("\n")
+      .filter((path) => path.startsWith(lab.execRoot))
+      .map((path) => `mount ${path}`),
   ];
 }
 
@@ -23,7 +31,9 @@ for (const point of points) {
     const containerId = "c".repeat(64);
     await lab.networks.shutdown();
     const child = Bun.spawn([process.execPath, crash, lab.execRoot, containerId], {
-      env: { ...process.env, BERTH_FAULT: `${point}=kill` }, stdout: "pipe", stderr: "pipe",
+      env: { ...process.env, BERTH_FAULT: `${point}=kill` },
+      stdout: "pipe",
+      stderr: "pipe",
     });
     const printed = await new Response(child.stdout).text();
     await child.exited;
@@ -32,8 +42,10 @@ for (const point of points) {
     expect(await held(lab)).toContain(`row ${containerId}`); // it did come that far
     await lab.networks.restore(new Map());
     expect(await held(lab)).toEqual([]);
-    await until("the bridge has no ports", async () =>
-      (await must("ip", "-br", "link", "show", "master", lab.engine)).trim() === "");
+    await until(
+      "the bridge has no ports",
+      async () => (await must("ip", "-br", "link", "show", "master", lab.engine)).trim() === "",
+    );
     const next = await lab.open("next");
     await using _server = await serve(next.netnsPath, "next", 80);
     expect(await ask("", next.endpoints[0]?.ipv4 ?? "", 80)).toStartWith("next ");
@@ -59,13 +71,20 @@ test("a restarted engine keeps running containers' networks without a gap and th
   await using lab = await NetworkLab.start();
   await lab.create("red");
   const red = { mode: "networks" as const, attachments: [{ network: "red", aliases: [], driverOptions: {} }] };
-  const [web, inRed, gone] = [await lab.open("web", { ports: [port(80)] }), await lab.open("inRed", red), await lab.open("gone", { ports: [port(81)] })];
+  const [web, inRed, gone] = [
+    await lab.open("web", { ports: [port(80)] }),
+    await lab.open("inRed", red),
+    await lab.open("gone", { ports: [port(81)] }),
+  ];
   const at = web.ports[0]?.hostPort ?? 0;
   await using _server = await serve(web.netnsPath, "web", 80);
   await lab.networks.shutdown(); // as for an upgrade: containers run, so nothing is taken away
   expect(await ask("", "127.0.0.1", at)).toStartWith("web ");
   await lab.begin();
-  const live = new Map([[web.plan.containerId, web], [inRed.plan.containerId, inRed]]);
+  const live = new Map([
+    [web.plan.containerId, web],
+    [inRed.plan.containerId, inRed],
+  ]);
   await lab.networks.restore(live);
   expect(await ask("", "127.0.0.1", at)).toStartWith("web ");
   expect(await ask("", "::1", at)).toStartWith("web ");
@@ -136,7 +155,11 @@ test("two hundred opens and closes leave no descriptor, mount or row behind", as
   await using lab = await NetworkLab.start();
   const round = async (): Promise<void> => {
     for (let turn = 0; turn < 10; turn += 1) {
-      const opened = await Promise.all(Array.from({ length: 10 }, (_, index) => lab.open(`c${index}`, { ports: [port(80), port(53, { protocol: "udp" })] })));
+      const opened = await Promise.all(
+        Array.from({ length: 10 }, (_, index) =>
+          lab.open(`c${index}`, { ports: [port(80), port(53, { protocol: "udp" })] }),
+        ),
+      );
       expect(new Set(opened.map((sandbox) => sandbox.endpoints[0]?.ipv4)).size).toBe(10);
       await Promise.all(opened.map(({ plan }) => lab.close(plan)));
     }

@@ -56,8 +56,14 @@ function rowOf(containerId: string, sandbox: Sandbox, { catalog, directory }: Re
   const [gateway] = endpoints.filter(({ ipv4Gateway }) => parseCidr(`${ipv4Gateway}/32`) !== undefined);
   const known = endpoints.filter(({ networkId }) => catalog.byId(networkId) !== undefined);
   return {
-    containerId, containerName: containerId.slice(0, 12), id: sandbox.id, endpoints: known, ports: sandbox.ports,
+    containerId,
+    containerName: containerId.slice(0, 12),
+    id: sandbox.id,
+    endpoints: known,
+    ports: sandbox.ports,
     mode: own ? "networks" : "container",
-    path: own ? sandbox.netnsPath : "", netnsPath: sandbox.netnsPath, gatewayNetworkId: gateway?.networkId ?? "",
+    path: own ? sandbox.netnsPath : "",
+    netnsPath: sandbox.netnsPath,
+    gatewayNetworkId: gateway?.networkId ?? "",
   };
 }

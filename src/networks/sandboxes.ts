@@ -3,6 +3,7 @@ import { fault } from "../base/fault.ts";
 import { newId } from "../base/id.ts";
 import type { EventSink } from "../events/bus.ts";
 import type { Caller } from "../spec/caller.ts";
+import { bridgeOptions } from "./bridge/bridge.ts";
 import type { Catalog } from "./catalog.ts";
 import { attachmentsOf, draftEndpoint } from "./draft-sandbox.ts";
 import type { NetworkStore } from "./network.sql.ts";
@@ -24,7 +25,12 @@ export interface SandboxParts {
   readonly ports: PortTable;
   readonly relays: LoopbackRelays;
   readonly events: EventSink;
-  readonly settings: { readonly directory: string; readonly table: string; readonly mtu: number; readonly ipv6: boolean };
+  readonly settings: {
+    readonly directory: string;
+    readonly table: string;
+    readonly mtu: number;
+    readonly ipv6: boolean;
+  };
 }
 
 /** Ports that the kernel refused are tried anew this often, where the user left the choice to us. */
@@ -106,7 +112,8 @@ export class Sandboxes {
     const row = this.rows.get(containerId);
     if (row === undefined) return;
     const endpoints = row.endpoints.map((endpoint) => ({
-      ...endpoint, dnsNames: endpoint.dnsNames.map((known) => (known === row.containerName ? name : known)),
+      ...endpoint,
+      dnsNames: endpoint.dnsNames.map((known) => (known === row.containerName ? name : known)),
     }));
     this.replace(row, { ...row, containerName: name, endpoints });
   }
@@ -138,11 +145,19 @@ export class Sandboxes {
     return entry?.driver.link(entry.network, endpoint, { gateway, mtu: this.#parts.settings.mtu });
   }
 
-  publishEvents(action: "connect" | "disconnect", row: SandboxRow, caller: Caller, only?: readonly AttachedEndpoint[]): void {
+  publishEvents(
+    action: "connect" | "disconnect",
+    row: SandboxRow,
+    caller: Caller,
+    only?: readonly AttachedEndpoint[],
+  ): void {
     for (const endpoint of only ?? row.endpoints) {
       const type = this.#parts.catalog.byId(endpoint.networkId)?.network.driver ?? "";
       this.#parts.events.publish({
-        type: "network", action, id: endpoint.networkId, caller,
+        type: "network",
+        action,
+        id: endpoint.networkId,
+        caller,
         attributes: { container: row.containerId, name: endpoint.networkName, type },
       });
     }
@@ -166,7 +181,10 @@ export class Sandboxes {
     for (const attachment of attachmentsOf(plan)) {
       const entry = catalog.get(attachment.network);
       if (endpoints.some(({ networkId }) => networkId === entry.network.id)) {
-        throw new EngineError("forbidden", `endpoint with name ${plan.containerName} already exists in network ${entry.network.name}`);
+        throw new EngineError(
+          "forbidden",
+          `endpoint with name ${plan.containerName} already exists in network ${entry.network.name}`,
+        );
       }
       const withHiddenIpv6 = settings.ipv6 && plan.ports.length > 0;
       const endpoint = draftEndpoint(catalog, entry, attachment, { plan, index: endpoints.length, withHiddenIpv6 });
@@ -182,7 +200,12 @@ export class Sandboxes {
     const given = gateway === undefined ? [] : this.#allocatePorts(plan, owner, gateway, refused);
     undo.move();
     const row: SandboxRow = {
-      ...owner, path, endpoints, id: newId(), mode: plan.mode, ports: given,
+      ...owner,
+      path,
+      endpoints,
+      id: newId(),
+      mode: plan.mode,
+      ports: given,
       netnsPath: plan.mode === "container" ? (shared?.netnsPath ?? "") : path,
       gatewayNetworkId: gateway?.networkId ?? "",
     };
@@ -191,10 +214,19 @@ export class Sandboxes {
   }
 
   #allocatePorts(
-    plan: SandboxPlan, owner: PortOwner, gateway: AttachedEndpoint, refused: ReadonlySet<string>,
+    plan: SandboxPlan,
+    owner: PortOwner,
+    gateway: AttachedEndpoint,
+    refused: ReadonlySet<string>,
   ): PublishedPort[] {
+    const binding =
+      this.#parts.catalog.byId(gateway.networkId)?.network.options[bridgeOptions.hostBinding] ?? "0.0.0.0";
+    const requests =
+      binding === "0.0.0.0"
+        ? plan.ports
+        : plan.ports.map((request) => (request.hostIp === "" ? { ...request, hostIp: binding } : request));
     try {
-      return this.#parts.ports.allocate(plan.ports, owner, refused);
+      return this.#parts.ports.allocate(requests, owner, refused);
     } catch (error) {
       if (error instanceof PortConflict) throw explainConflict(error, owner.containerName, gateway.id);
       throw error;
@@ -207,7 +239,9 @@ export class Sandboxes {
     if (row.ports.length > 0) firewall.touch();
     fault("network.open.after-row");
     if (row.path === "") return;
-    const links = row.endpoints.flatMap((endpoint) => this.link(endpoint, endpoint.networkId === row.gatewayNetworkId) ?? []);
+    const links = row.endpoints.flatMap(
+      (endpoint) => this.link(endpoint, endpoint.networkId === row.gatewayNetworkId) ?? [],
+    );
     const command = { path: row.path, links, sysctls: plan.sysctls, publish: this.publishCommand(row) };
     if (row.ports.length > 0) await this.openRelays(row);
     try {
@@ -263,10 +297,21 @@ export class Sandboxes {
     if ((error instanceof KernelFailure || error instanceof RelayTakenError) && error.hold !== undefined) {
       const { hold, code } = error;
       const hostIp = hold.hostIp === "" ? "0.0.0.0" : hold.hostIp;
-      const holder = await this.#parts.kernel.call({ op: "holder", port: hold }) as { pid: number; program: string } | undefined;
-      return explainConflict({ hostIp, port: hold.port, owner: undefined, holder, code }, row.containerName, endpoint?.id ?? "");
+      const holder = (await this.#parts.kernel.call({ op: "holder", port: hold })) as
+        | { pid: number; program: string }
+        | undefined;
+      return explainConflict(
+        { hostIp, port: hold.port, owner: undefined, holder, code },
+        row.containerName,
+        endpoint?.id ?? "",
+      );
     }
     if (error instanceof KernelFailure && error.code === "sysctl") return new EngineError("invalid", error.message);
-    return new EngineError("internal", `cannot set up the network of container ${row.containerName}: ${errorMessage(error)}`, {}, { cause: error });
+    return new EngineError(
+      "internal",
+      `cannot set up the network of container ${row.containerName}: ${errorMessage(error)}`,
+      {},
+      { cause: error },
+    );
   }
 }

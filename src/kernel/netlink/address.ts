@@ -21,7 +21,12 @@ const familyNumber = (family: 4 | 6): number => (family === 4 ? 2 : 10);
 export function addAddress(writer: NetlinkWriter, index: number, ip: Ip, prefixLength: number): void {
   const bytes = ipBytes(ip);
   writer.message("add address", RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, () => {
-    writer.u8(familyNumber(ip.family)).u8(prefixLength).u8(ip.family === 6 ? IFA_F_NODAD : 0).u8(0).u32(index);
+    writer
+      .u8(familyNumber(ip.family))
+      .u8(prefixLength)
+      .u8(ip.family === 6 ? IFA_F_NODAD : 0)
+      .u8(0)
+      .u32(index);
     writer.attribute(IFA.local, bytes).attribute(IFA.address, bytes);
     if (ip.family === 4 && prefixLength < 31) {
       writer.attribute(IFA.broadcast, ipBytes({ family: 4, value: cidrOf(ip, prefixLength).end }));
@@ -34,7 +39,12 @@ export function defaultRoute(writer: NetlinkWriter, index: number, gateway: Ip, 
   const flags = remove ? NLM_F_ACK : NLM_F_ACK | NLM_F_CREATE | 0x100; /* NLM_F_REPLACE */
   writer.message("set default route", remove ? RTM_DELROUTE : RTM_NEWROUTE, flags, () => {
     writer.u8(familyNumber(gateway.family)).u8(0).u8(0).u8(0);
-    writer.u8(RT_TABLE_MAIN).u8(remove ? 0 : 3 /* RTPROT_BOOT */).u8(0).u8(RTN_UNICAST).u32(0);
+    writer
+      .u8(RT_TABLE_MAIN)
+      .u8(remove ? 0 : 3 /* RTPROT_BOOT */)
+      .u8(0)
+      .u8(RTN_UNICAST)
+      .u32(0);
     writer.attribute(RTA.gateway, ipBytes(gateway)).attribute(RTA.oif, index);
   });
 }

@@ -19,7 +19,9 @@ const IPPROTO_UDP = 17;
  */
 export function forgetUdpFlows(socket: NetlinkSocket, hostPorts: ReadonlySet<number>): void {
   const list = new NetlinkWriter();
-  list.message("list flows", (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET, NLM_F_DUMP, () => list.u8(0 /* all families */).u8(0).u16(0));
+  list.message("list flows", (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET, NLM_F_DUMP, () =>
+    list.u8(0 /* all families */).u8(0).u16(0),
+  );
   const flows = socket.query(list, (payload) => {
     const protocol = attributes(tupleOf(payload), 0).get(CTA_TUPLE_PROTO);
     if (protocol === undefined) return false;
@@ -35,7 +37,11 @@ const tupleOf = (payload: Buffer): Buffer => attributes(payload, 4).get(CTA_TUPL
 function forget(socket: NetlinkSocket, family: number, tuple: Buffer): void {
   const writer = new NetlinkWriter();
   writer.message("forget flow", (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE, NLM_F_ACK, () => {
-    writer.u8(family).u8(0).u16(0).nest(CTA_TUPLE_ORIG, () => writer.raw(tuple));
+    writer
+      .u8(family)
+      .u8(0)
+      .u16(0)
+      .nest(CTA_TUPLE_ORIG, () => writer.raw(tuple));
   });
   try {
     socket.request(writer);

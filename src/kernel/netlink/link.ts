@@ -25,10 +25,15 @@ export interface Link {
 }
 
 /** `02:42:ac:11:00:02` as six bytes. */
-export const macBytes = (mac: string): Uint8Array => Uint8Array.from(mac.split(":"), (part) => Number.parseInt(part, 16));
+export const macBytes = (mac: string): Uint8Array =>
+  Uint8Array.from(mac.split(":"), (part) => Number.parseInt(part, 16));
 
 function infoHeader(writer: NetlinkWriter, options: { family?: number; index?: number; up?: boolean }): void {
-  writer.u8(options.family ?? 0).u8(0).u16(0).u32(options.index ?? 0);
+  writer
+    .u8(options.family ?? 0)
+    .u8(0)
+    .u16(0)
+    .u32(options.index ?? 0);
   writer.u32(options.up === true ? IFF_UP : 0).u32(options.up === true ? IFF_UP : 0);
 }
 
@@ -36,7 +41,10 @@ function infoHeader(writer: NetlinkWriter, options: { family?: number; index?: n
 export function addBridge(writer: NetlinkWriter, bridge: { name: string; mac: string; mtu: number }): void {
   writer.message(`create bridge ${bridge.name}`, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, () => {
     infoHeader(writer, { up: true });
-    writer.attribute(IFLA.name, bridge.name).attribute(IFLA.address, macBytes(bridge.mac)).attribute(IFLA.mtu, bridge.mtu);
+    writer
+      .attribute(IFLA.name, bridge.name)
+      .attribute(IFLA.address, macBytes(bridge.mac))
+      .attribute(IFLA.mtu, bridge.mtu);
     writer.nest(IFLA.linkInfo, () => writer.attribute(IFLA_INFO_KIND, "bridge"));
   });
 }
@@ -60,13 +68,18 @@ export function addVeth(
           infoHeader(writer, {});
           writer.attribute(IFLA.name, peer.name).attribute(IFLA.address, macBytes(peer.mac));
           writer.attribute(IFLA.mtu, veth.mtu).attribute(IFLA.netnsFd, peer.netnsFd);
-        }));
+        }),
+      );
     });
   });
 }
 
 /** Sets how a bridge treats one of its ports. */
-export function setBridgePort(writer: NetlinkWriter, index: number, port: { hairpin: boolean; isolated: boolean }): void {
+export function setBridgePort(
+  writer: NetlinkWriter,
+  index: number,
+  port: { hairpin: boolean; isolated: boolean },
+): void {
   writer.message("set bridge port", RTM_SETLINK, NLM_F_ACK, () => {
     infoHeader(writer, { family: AF_BRIDGE, index });
     writer.nest(IFLA.protinfo, () => {

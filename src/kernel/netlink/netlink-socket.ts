@@ -1,5 +1,5 @@
 import { check, memory, symbols, SyscallError } from "../call.ts";
-import { NetlinkWriter } from "./writer.ts";
+import type { NetlinkWriter } from "./writer.ts";
 
 const c = symbols({
   socket: { args: ["int", "int", "int"], returns: "int" },
@@ -96,7 +96,8 @@ export class NetlinkSocket implements Disposable {
 
   *#receive(writer: NetlinkWriter): Generator<NetlinkMessage & { sequence: number }> {
     const length = check(`${writer.nameOf(1)}: recv`, () =>
-      c.recv(this.#fd, this.#buffer, this.#buffer.length, MSG_DONTWAIT | MSG_TRUNC));
+      c.recv(this.#fd, this.#buffer, this.#buffer.length, MSG_DONTWAIT | MSG_TRUNC),
+    );
     if (length > this.#buffer.length) throw new SyscallError("recv(netlink)", 90 /* EMSGSIZE */);
     let at = 0;
     while (at + 16 <= length) {

@@ -42,13 +42,23 @@ test("a bridge is made, addressed, seen in the routes, and deleted; errors name 
     expect(own).toContainEqual({ index: link.index, ip, prefixLength: 24 });
     expect(own).toContainEqual({ index: link.index, ip: ip6, prefixLength: 64 });
     const start = parseCidr("198.19.251.0/24");
-    expect(listRoutes(socket).filter(({ index }) => index === link.index).map(({ destination }) => destination.start)).toContain(start?.start ?? 0n);
+    expect(
+      listRoutes(socket)
+        .filter(({ index }) => index === link.index)
+        .map(({ destination }) => destination.start),
+    ).toContain(start?.start ?? 0n);
     // The second message of one send fails: the first has been done, and the error says which it was.
-    expect(codeOf(() => send((writer) => {
-      addAddress(writer, link.index, { family: 4, value: ip.value + 1n }, 24);
-      deleteLink(writer, { name: "nosuchlink" });
-    }))).toBe("delete link nosuchlink: ENODEV");
-    expect(listAddresses(socket).filter(({ index, ip: { family } }) => index === link.index && family === 4).length).toBe(2);
+    expect(
+      codeOf(() =>
+        send((writer) => {
+          addAddress(writer, link.index, { family: 4, value: ip.value + 1n }, 24);
+          deleteLink(writer, { name: "nosuchlink" });
+        }),
+      ),
+    ).toBe("delete link nosuchlink: ENODEV");
+    expect(
+      listAddresses(socket).filter(({ index, ip: { family } }) => index === link.index && family === 4).length,
+    ).toBe(2);
   } finally {
     send((writer) => deleteLink(writer, { name }));
   }

@@ -19,7 +19,11 @@ export class NetlinkWriter {
     const start = this.#at;
     this.#names.push(name);
     this.#sequence += 1;
-    this.u32(0).u16(type).u16(flags | NLM_F_REQUEST).u32(this.#sequence).u32(0);
+    this.u32(0)
+      .u16(type)
+      .u16(flags | NLM_F_REQUEST)
+      .u32(this.#sequence)
+      .u32(0);
     body();
     this.#bytes.writeUInt32LE(this.#at - start, start);
     return this;

@@ -36,12 +36,19 @@ test("elements are added and removed in one transaction, all or none, as nft sho
     expect(tableState(socket, table, ["ports"])?.elements.get("ports")).toBe(2);
     // The same again is no error; the same key with other data is, and takes the whole batch with it.
     changeElements(socket, table, { add: [element(8080, 2)], remove: [] });
-    expect(codeOf(() => changeElements(socket, table, { add: [element(1, 9), element(8080, 9)], remove: [] }))).toBe("EEXIST");
-    expect(codeOf(() => changeElements(socket, table, { add: [], remove: [element(8080, 2), element(2, 2)] }))).toBe("ENOENT");
+    expect(codeOf(() => changeElements(socket, table, { add: [element(1, 9), element(8080, 9)], remove: [] }))).toBe(
+      "EEXIST",
+    );
+    expect(codeOf(() => changeElements(socket, table, { add: [], remove: [element(8080, 2), element(2, 2)] }))).toBe(
+      "ENOENT",
+    );
     expect(tableState(socket, table, ["ports"])?.elements.get("ports")).toBe(2);
     changeElements(socket, table, { add: [element(8080, 7)], remove: [element(8080, 2), element(65535, 3)] });
     expect(tableState(socket, table, ["ports"])?.elements.get("ports")).toBe(1);
-    changeElements(socket, table, { add: Array.from({ length: 3000 }, (_, index) => element(10_000 + index, 4)), remove: [] });
+    changeElements(socket, table, {
+      add: Array.from({ length: 3000 }, (_, index) => element(10_000 + index, 4)),
+      remove: [],
+    });
     expect(tableState(socket, table, ["ports"])?.elements.get("ports")).toBe(3001);
   } finally {
     nft(`delete table inet ${table}\n`);

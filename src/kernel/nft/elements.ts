@@ -40,7 +40,11 @@ export function concatenated(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 function header(writer: NetlinkWriter, family: number, resource: number): void {
-  writer.u8(family).u8(0).u8(resource >> 8).u8(resource & 0xff); // res_id is big endian
+  writer
+    .u8(family)
+    .u8(0)
+    .u8(resource >> 8)
+    .u8(resource & 0xff); // res_id is big endian
 }
 
 /**
@@ -55,7 +59,10 @@ export function changeElements(
   const writer = new NetlinkWriter();
   writer.message("nft batch", NFNL_MSG_BATCH_BEGIN, 0, () => header(writer, 0, NFNL_SUBSYS_NFTABLES));
   let answers = 0;
-  for (const [action, elements] of [["remove", changes.remove], ["add", changes.add]] as const) {
+  for (const [action, elements] of [
+    ["remove", changes.remove],
+    ["add", changes.add],
+  ] as const) {
     for (const element of elements) {
       answers += 1;
       const flags = action === "add" ? NLM_F_ACK | NLM_F_CREATE : NLM_F_ACK;
@@ -66,8 +73,10 @@ export function changeElements(
         writer.nest(NFTA_SET_ELEM_LIST.elements, () =>
           writer.nest(NFTA_LIST_ELEM, () => {
             writer.nest(NFTA_SET_ELEM.key, () => writer.attribute(NFTA_DATA_VALUE, element.key));
-            if (action === "add") writer.nest(NFTA_SET_ELEM.data, () => writer.attribute(NFTA_DATA_VALUE, element.data));
-          }));
+            if (action === "add")
+              writer.nest(NFTA_SET_ELEM.data, () => writer.attribute(NFTA_DATA_VALUE, element.data));
+          }),
+        );
       });
     }
   }
@@ -94,7 +103,10 @@ export function tableState(socket: NetlinkSocket, table: string, sets: readonly 
   try {
     const handle = countMessages(socket, NFT_MSG_GETTABLE, table, NLM_F_ACK);
     const rules = countMessages(socket, NFT_MSG_GETRULE, table, NLM_F_DUMP);
-    return { shape: `${handle} ${rules}`, elements: new Map(sets.map((set) => [set, countElements(socket, table, set)])) };
+    return {
+      shape: `${handle} ${rules}`,
+      elements: new Map(sets.map((set) => [set, countElements(socket, table, set)])),
+    };
   } catch (error) {
     if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
     throw error;
@@ -121,7 +133,8 @@ export function foreignChainState(
   });
   try {
     const [chain] = socket.query(base);
-    const policy = chain === undefined ? "" : attributes(chain.payload, 4).get(5 /* NFTA_CHAIN_POLICY */)?.toString("hex");
+    const policy =
+      chain === undefined ? "" : attributes(chain.payload, 4).get(5 /* NFTA_CHAIN_POLICY */)?.toString("hex");
     const found = socket.query(rules);
     return `${policy} ${found.length > 0} ${found.filter(({ payload }) => payload.includes(at.mark)).length}`;
   } catch (error) {

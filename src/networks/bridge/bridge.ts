@@ -13,7 +13,14 @@ export const bridgeOptions = {
   mtu: "com.docker.network.driver.mtu",
 } as const;
 
-const booleans: Readonly<Record<string, boolean>> = { true: true, "1": true, t: true, false: false, "0": false, f: false };
+const booleans: Readonly<Record<string, boolean>> = {
+  true: true,
+  "1": true,
+  t: true,
+  false: false,
+  "0": false,
+  f: false,
+};
 
 /** A Linux bridge of the host; containers are its ports. */
 export const bridge: NetworkDriver = {
@@ -29,16 +36,25 @@ export const bridge: NetworkDriver = {
     }
     const name = options[bridgeOptions.name];
     // dev_valid_name() of the kernel, and nothing that needs quoting in an nft script
-    if (name !== undefined && (!/^[A-Za-z][A-Za-z0-9_.-]{0,14}$/.test(name))) {
-      throw new EngineError("invalid", `network option ${bridgeOptions.name}: ${JSON.stringify(name)} is no name for an interface`);
+    if (name !== undefined && !/^[A-Za-z][A-Za-z0-9_.-]{0,14}$/.test(name)) {
+      throw new EngineError(
+        "invalid",
+        `network option ${bridgeOptions.name}: ${JSON.stringify(name)} is no name for an interface`,
+      );
     }
     const mtu = options[bridgeOptions.mtu];
     if (mtu !== undefined && (!/^[0-9]{1,5}$/.test(mtu) || Number(mtu) < 68 || Number(mtu) > 65535)) {
-      throw new EngineError("invalid", `network option ${bridgeOptions.mtu}: ${JSON.stringify(mtu)} is not between 68 and 65535`);
+      throw new EngineError(
+        "invalid",
+        `network option ${bridgeOptions.mtu}: ${JSON.stringify(mtu)} is not between 68 and 65535`,
+      );
     }
     const binding = options[bridgeOptions.hostBinding];
     if (binding !== undefined && parseIp(binding) === undefined) {
-      throw new EngineError("invalid", `network option ${bridgeOptions.hostBinding}: ${JSON.stringify(binding)} is no address`);
+      throw new EngineError(
+        "invalid",
+        `network option ${bridgeOptions.hostBinding}: ${JSON.stringify(binding)} is no address`,
+      );
     }
   },
 
@@ -99,7 +115,8 @@ function flag(network: KnownNetwork, option: string, otherwise: boolean): boolea
   return text === undefined ? otherwise : (booleans[text.toLowerCase()] ?? otherwise);
 }
 
-const mtuOf = (network: KnownNetwork, otherwise: number): number => Number(network.options[bridgeOptions.mtu] ?? otherwise);
+const mtuOf = (network: KnownNetwork, otherwise: number): number =>
+  Number(network.options[bridgeOptions.mtu] ?? otherwise);
 
 /** Locally administered, the same after a restart. */
 function macOf(id: string): string {

@@ -5,7 +5,13 @@ const pool = (wish: object = {}) => new AddressPool({ subnet: "10.9.0.0/29", gat
 
 test("allocate() gives every address but the network's, the gateway's, the reserved ones and the broadcast, each once", () => {
   const addresses = pool({ auxAddresses: { router: "10.9.0.4" } });
-  expect(Array.from({ length: 5 }, () => addresses.allocate())).toEqual(["10.9.0.2", "10.9.0.3", "10.9.0.5", "10.9.0.6", undefined]);
+  expect(Array.from({ length: 5 }, () => addresses.allocate())).toEqual([
+    "10.9.0.2",
+    "10.9.0.3",
+    "10.9.0.5",
+    "10.9.0.6",
+    undefined,
+  ]);
 });
 
 test("a released address rests while others are free, and is given when none is", () => {
@@ -23,7 +29,11 @@ test("a released address rests while others are free, and is given when none is"
 test("a range limits what is chosen, not what may be claimed", () => {
   const addresses = pool({ ipRange: "10.9.0.4/31" });
   expect(addresses.claim("10.9.0.2")).toBe("10.9.0.2");
-  expect([addresses.allocate(), addresses.allocate(), addresses.allocate()]).toEqual(["10.9.0.4", "10.9.0.5", undefined]);
+  expect([addresses.allocate(), addresses.allocate(), addresses.allocate()]).toEqual([
+    "10.9.0.4",
+    "10.9.0.5",
+    undefined,
+  ]);
 });
 
 test("claim() refuses the gateway and what is taken; a double release frees nothing of others", () => {

@@ -53,7 +53,8 @@ export class AddressPool {
   claim(text: string): string {
     const ip = parseIp(text);
     if (ip === undefined) throw new EngineError("invalid", `invalid IP address: ${text}`);
-    if (this.#taken.has(ip.value) || this.#reserved.has(ip.value)) throw new EngineError("forbidden", "Address already in use");
+    if (this.#taken.has(ip.value) || this.#reserved.has(ip.value))
+      throw new EngineError("forbidden", "Address already in use");
     return this.#take(ip.value);
   }
 

@@ -21,12 +21,20 @@ test("thousands of networks find a place, none over another", () => {
 });
 
 test("engines with different names begin at different places", () => {
-  const chosen = new Set(Array.from({ length: 20 }, (_, index) => chooseSubnet(defaultBridgePools, [], `engine ${index}`)));
+  const chosen = new Set(
+    Array.from({ length: 20 }, (_, index) => chooseSubnet(defaultBridgePools, [], `engine ${index}`)),
+  );
   expect(chosen.size).toBeGreaterThan(15);
 });
 
 test("full pools and senseless pools are named", () => {
-  expect(() => chooseSubnet(defaultAddressPools, cidrs("0.0.0.0/0"), "")).toThrow("could not find an available, non-overlapping IPv4 address pool");
-  expect(() => chooseSubnet([{ base: "10.0.0.0/16", size: 8 }], [], "")).toThrow("default address pool 10.0.0.0/16: size 8 is not between 16 and 30");
-  expect(() => chooseSubnet([{ base: "nonsense", size: 24 }], [], "")).toThrow("default address pool nonsense: not an IPv4 subnet");
+  expect(() => chooseSubnet(defaultAddressPools, cidrs("0.0.0.0/0"), "")).toThrow(
+    "could not find an available, non-overlapping IPv4 address pool",
+  );
+  expect(() => chooseSubnet([{ base: "10.0.0.0/16", size: 8 }], [], "")).toThrow(
+    "default address pool 10.0.0.0/16: size 8 is not between 16 and 30",
+  );
+  expect(() => chooseSubnet([{ base: "nonsense", size: 24 }], [], "")).toThrow(
+    "default address pool nonsense: not an IPv4 subnet",
+  );
 });

@@ -18,7 +18,10 @@ export const defaultAddressPools: readonly AddressPoolConfig[] = [
 ];
 
 /** The default bridge holds more containers than one user-defined network is likely to. */
-export const defaultBridgePools: readonly AddressPoolConfig[] = defaultAddressPools.map((pool) => ({ ...pool, size: 20 }));
+export const defaultBridgePools: readonly AddressPoolConfig[] = defaultAddressPools.map((pool) => ({
+  ...pool,
+  size: 20,
+}));
 
 /**
  * The first subnet of the pools that overlaps nothing taken. `seed` spreads engines of one machine over the pools, so
@@ -32,7 +35,10 @@ export function chooseSubnet(pools: readonly AddressPoolConfig[], taken: readonl
     const candidate = nth(bases, (offset + tried) % total);
     if (!taken.some((other) => overlaps(other, candidate))) return formatCidr(candidate);
   }
-  throw new EngineError("internal", "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network");
+  throw new EngineError(
+    "internal",
+    "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+  );
 }
 
 function nth(bases: readonly { base: Cidr; size: number }[], index: number): Cidr {
@@ -47,9 +53,13 @@ function nth(bases: readonly { base: Cidr; size: number }[], index: number): Cid
 
 function baseOf(pool: AddressPoolConfig): Cidr {
   const base = parseCidr(pool.base);
-  if (base === undefined || base.family !== 4) throw new EngineError("invalid", `default address pool ${pool.base}: not an IPv4 subnet`);
+  if (base === undefined || base.family !== 4)
+    throw new EngineError("invalid", `default address pool ${pool.base}: not an IPv4 subnet`);
   if (pool.size < base.prefixLength || pool.size > 30) {
-    throw new EngineError("invalid", `default address pool ${pool.base}: size ${pool.size} is not between ${base.prefixLength} and 30`);
+    throw new EngineError(
+      "invalid",
+      `default address pool ${pool.base}: size ${pool.size} is not between ${base.prefixLength} and 30`,
+    );
   }
   return base;
 }

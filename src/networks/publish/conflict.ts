@@ -18,12 +18,26 @@ export function explainConflict(
 ): EngineError {
   const { hostIp, port, owner, holder, code } = conflict;
   const host = hostIp.includes(":") ? `[${hostIp}]` : hostIp;
-  const reason = code === "EADDRNOTAVAIL" ? "the host has no such address" : code === "EACCES" ? "permission denied" : "port is already allocated";
-  const by = owner !== undefined ? ` (by container "${owner.containerName}")`
-    : holder !== undefined ? ` (by process ${holder.pid}, ${holder.program})` : "";
+  const reason =
+    code === "EADDRNOTAVAIL"
+      ? "the host has no such address"
+      : code === "EACCES"
+        ? "permission denied"
+        : "port is already allocated";
+  const by =
+    owner !== undefined
+      ? ` (by container "${owner.containerName}")`
+      : holder !== undefined
+        ? ` (by process ${holder.pid}, ${holder.program})`
+        : "";
   return new EngineError(
     "internal",
     `driver failed programming external connectivity on endpoint ${containerName} (${endpointId}): Bind for ${host}:${port} failed: ${reason}${by}`,
-    { hostIp, port, ...(owner === undefined ? {} : { container: owner.containerName }), ...(holder === undefined ? {} : { pid: holder.pid }) },
+    {
+      hostIp,
+      port,
+      ...(owner === undefined ? {} : { container: owner.containerName }),
+      ...(holder === undefined ? {} : { pid: holder.pid }),
+    },
   );
 }

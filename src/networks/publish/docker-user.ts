@@ -20,7 +20,8 @@ export function planDockerUser(rules: string, tag: string, bridges: readonly str
   const matches = (line: string, match: string): boolean => `${line} `.includes(` ${match} `);
   const changes = [
     ...ours.filter((line) => !wanted.some((match) => matches(line, match))).map((line) => line.replace(/^-A/, "-D")),
-    ...wanted.filter((match) => !ours.some((line) => matches(line, match)))
+    ...wanted
+      .filter((match) => !ours.some((line) => matches(line, match)))
       .map((match) => `-I DOCKER-USER ${match} -m comment --comment ${tag} -j ACCEPT`),
   ];
   return { script: changes.length === 0 ? "" : `*filter\n${changes.join("\n")}\nCOMMIT\n`, blocked: false };

@@ -73,21 +73,36 @@ export class Firewall {
   #warnOfPolicy(program: string, bridges: readonly string[]): void {
     if (this.#warnedOfPolicy) return;
     this.#warnedOfPolicy = true;
-    this.#warn(`the ${program} FORWARD policy is DROP: containers reach only this host, and published ports answer only on it; `
-      + `to allow more: ${bridges.map((bridge) => `${program} -I FORWARD -i ${bridge} -j ACCEPT; ${program} -I FORWARD -o ${bridge} -j ACCEPT`).join("; ")}`);
+    this.#warn(
+      `the ${program} FORWARD policy is DROP: containers reach only this host, and published ports answer only on it; ` +
+        `to allow more: ${bridges.map((bridge) => `${program} -I FORWARD -i ${bridge} -j ACCEPT; ${program} -I FORWARD -o ${bridge} -j ACCEPT`).join("; ")}`,
+    );
   }
 }
 
 async function run(command: [string, ...string[]], input: string): Promise<string> {
   let child;
   try {
-    child = Bun.spawn(command, { stdin: Buffer.from(input), stdout: "pipe", stderr: "pipe", timeout: programsWithinMs });
+    child = Bun.spawn(command, {
+      stdin: Buffer.from(input),
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: programsWithinMs,
+    });
   } catch (error) {
-    throw new EngineError("internal", `cannot run ${command[0]}: install it (Debian: nftables, iptables)`, {}, { cause: error });
+    throw new EngineError(
+      "internal",
+      `cannot run ${command[0]}: install it (Debian: nftables, iptables)`,
+      {},
+      { cause: error },
+    );
   }
   const [output, complaint, status] = await Promise.all([
-    new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
   ]);
-  if (status !== 0) throw new EngineError("internal", `${command.join(" ")} failed: ${complaint.trim() || `status ${status}`}`);
+  if (status !== 0)
+    throw new EngineError("internal", `${command.join(" ")} failed: ${complaint.trim() || `status ${status}`}`);
   return output;
 }

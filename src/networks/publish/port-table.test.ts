@@ -2,7 +2,13 @@ import { expect, test } from "bun:test";
 import type { PortRequest } from "../network.ts";
 import { PortConflict, PortTable } from "./port-table.ts";
 
-const request = (wish: Partial<PortRequest>): PortRequest => ({ containerPort: 80, protocol: "tcp", hostIp: "", hostPort: 0, ...wish });
+const request = (wish: Partial<PortRequest>): PortRequest => ({
+  containerPort: 80,
+  protocol: "tcp",
+  hostIp: "",
+  hostPort: 0,
+  ...wish,
+});
 const one = { containerId: "1", containerName: "one" };
 const two = { containerId: "2", containerName: "two" };
 const none: ReadonlySet<string> = new Set();
@@ -18,8 +24,12 @@ function conflictOf(work: () => unknown): PortConflict {
 }
 
 test("a port on all addresses is one of IPv4 and one of IPv6, where the host has IPv6", () => {
-  expect(new PortTable({ ipv6: true }).allocate([request({ hostPort: 8080 })], one, none).map(({ hostIp }) => hostIp)).toEqual(["0.0.0.0", "::"]);
-  expect(new PortTable({ ipv6: false }).allocate([request({ hostPort: 8080 })], one, none).map(({ hostIp }) => hostIp)).toEqual(["0.0.0.0"]);
+  expect(
+    new PortTable({ ipv6: true }).allocate([request({ hostPort: 8080 })], one, none).map(({ hostIp }) => hostIp),
+  ).toEqual(["0.0.0.0", "::"]);
+  expect(
+    new PortTable({ ipv6: false }).allocate([request({ hostPort: 8080 })], one, none).map(({ hostIp }) => hostIp),
+  ).toEqual(["0.0.0.0"]);
 });
 
 test("free ports are given in turn, round the range, and not the refused ones", () => {
@@ -33,9 +43,19 @@ test("free ports are given in turn, round the range, and not the refused ones", 
 test("the same port of other addresses and protocols is another port; wildcards meet all of their family", () => {
   const table = new PortTable({ ipv6: true });
   table.allocate([request({ hostIp: "127.0.0.1", hostPort: 80 })], one, none);
-  table.allocate([request({ hostIp: "127.0.0.2", hostPort: 80 }), request({ hostIp: "::", hostPort: 80 }), request({ protocol: "udp", hostPort: 80 })], two, none);
+  table.allocate(
+    [
+      request({ hostIp: "127.0.0.2", hostPort: 80 }),
+      request({ hostIp: "::", hostPort: 80 }),
+      request({ protocol: "udp", hostPort: 80 }),
+    ],
+    two,
+    none,
+  );
   expect(conflictOf(() => table.allocate([request({ hostPort: 80 })], two, none)).owner?.containerName).toBe("one");
-  expect(conflictOf(() => table.allocate([request({ hostIp: "fd00::1", hostPort: 80 })], one, none)).owner?.containerName).toBe("two");
+  expect(
+    conflictOf(() => table.allocate([request({ hostIp: "fd00::1", hostPort: 80 })], one, none)).owner?.containerName,
+  ).toBe("two");
 });
 
 test("of a range the first free port is given; a request that fails keeps none of the others", () => {

@@ -79,7 +79,9 @@ export class PortTable {
   release(ports: readonly PublishedPort[], owner: Pick<PortOwner, "containerId">): void {
     for (const { protocol, hostPort, hostIp } of ports) {
       const key = `${protocol} ${hostPort}`;
-      const rest = (this.#taken.get(key) ?? []).filter((entry) => entry.hostIp !== hostIp || entry.containerId !== owner.containerId);
+      const rest = (this.#taken.get(key) ?? []).filter(
+        (entry) => entry.hostIp !== hostIp || entry.containerId !== owner.containerId,
+      );
       if (rest.length === 0) this.#taken.delete(key);
       else this.#taken.set(key, rest);
     }
@@ -114,7 +116,11 @@ export class PortTable {
     }
   }
 
-  #takenBy(protocol: string, port: number, hostIps: readonly string[]): { wanted: string; owner: PortOwner } | undefined {
+  #takenBy(
+    protocol: string,
+    port: number,
+    hostIps: readonly string[],
+  ): { wanted: string; owner: PortOwner } | undefined {
     for (const entry of this.#taken.get(`${protocol} ${port}`) ?? []) {
       for (const wanted of hostIps) if (meet(entry.hostIp, wanted)) return { wanted, owner: entry };
     }

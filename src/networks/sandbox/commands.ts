@@ -9,7 +9,12 @@ export type Command =
   | { readonly op: "bridge-up"; readonly bridge: BridgeCommand }
   | { readonly op: "bridge-down"; readonly name: string }
   | { readonly op: "survey" }
-  | { readonly op: "sweep"; readonly directory: string; readonly keep: readonly string[]; readonly bridges: readonly string[] }
+  | {
+      readonly op: "sweep";
+      readonly directory: string;
+      readonly keep: readonly string[];
+      readonly bridges: readonly string[];
+    }
   | { readonly op: "holder"; readonly port: PortHold }
   | { readonly op: "watch"; readonly intervalMs: number }
   | { readonly op: "end" }

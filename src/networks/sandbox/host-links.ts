@@ -30,7 +30,8 @@ export function bridgeUp(host: HostSockets, bridge: BridgeCommand): void {
   const present = listAddresses(host.route).filter((address) => address.index === link.index);
   for (const text of bridge.addresses) {
     const cidr = parseCidr(text);
-    if (cidr === undefined || present.some(({ ip }) => ip.family === cidr.family && ip.value === cidr.address)) continue;
+    if (cidr === undefined || present.some(({ ip }) => ip.family === cidr.family && ip.value === cidr.address))
+      continue;
     addAddress(writer, link.index, { family: cidr.family, value: cidr.address }, cidr.prefixLength);
   }
   if (writer.count > 0) host.route.request(writer);
@@ -47,7 +48,8 @@ export function bridgeDown(host: HostSockets, name: string): void {
 export function survey(host: HostSockets): Survey {
   const links = new Map(listLinks(host.route).map((link) => [link.index, link.name]));
   const taken = listRoutes(host.route).map((route) => ({
-    cidr: formatCidr(route.destination), link: links.get(route.index) ?? "",
+    cidr: formatCidr(route.destination),
+    link: links.get(route.index) ?? "",
   }));
   for (const { index, ip, prefixLength } of listAddresses(host.route)) {
     taken.push({ cidr: formatCidr(cidrOf(ip, prefixLength)), link: links.get(index) ?? "" });
@@ -59,10 +61,12 @@ export function survey(host: HostSockets): Survey {
 /** A pool over the host's resolver would cut it off; unless a route covers it already, it is behind the default route. */
 function nameservers(): string[] {
   try {
-    return readFileSync("/etc/resolv.conf", "utf8").split("\n").flatMap((line) => {
-      const found = /^nameserver\s+([0-9.]+)\s*$/.exec(line);
-      return found?.[1] === undefined ? [] : [`${found[1]}/32`];
-    });
+    return readFileSync("/etc/resolv.conf", "utf8")
+      .split("\n")
+      .flatMap((line) => {
+        const found = /^nameserver\s+([0-9.]+)\s*$/.exec(line);
+        return found?.[1] === undefined ? [] : [`${found[1]}/32`];
+      });
   } catch {
     return []; // no resolv.conf: nothing to protect
   }
@@ -72,7 +76,12 @@ function nameservers(): string[] {
  * Removes pinned namespaces that nobody wants, and ports of our bridges whose other end is in none of the wanted ones
  * (they die with their namespace; this is for links that a crash left half-made).
  */
-export function sweep(host: HostSockets, directory: string, keep: readonly string[], bridges: readonly string[]): string[] {
+export function sweep(
+  host: HostSockets,
+  directory: string,
+  keep: readonly string[],
+  bridges: readonly string[],
+): string[] {
   const wanted = new Set(keep);
   const removed: string[] = [];
   for (const name of readdirSync(directory)) {

@@ -93,7 +93,9 @@ export class KernelClient {
     for (const [id, pending] of this.#pending) {
       if (pending.dueAt > now) continue;
       this.#pending.delete(id);
-      pending.reject(new EngineError("deadline", `the kernel did not finish a network command in ${answerWithinMs / 1000}s`));
+      pending.reject(
+        new EngineError("deadline", `the kernel did not finish a network command in ${answerWithinMs / 1000}s`),
+      );
     }
   }
 }

@@ -19,18 +19,30 @@ const post = (reply: Reply): void => self.postMessage(reply);
 
 function run(command: Command): unknown {
   switch (command.op) {
-    case "open": return openSandbox(host, command.sandbox);
-    case "close": return closeSandbox(host, command.path, command.publish);
-    case "change": return changeSandbox(host, command.change);
-    case "hold": return holdPorts(command.publish.holds);
-    case "bridge-up": return bridgeUp(host, command.bridge);
-    case "bridge-down": return bridgeDown(host, command.name);
-    case "survey": return survey(host);
-    case "sweep": return sweep(host, command.directory, command.keep, command.bridges);
-    case "holder": return findHolder(command.port);
-    case "watch": return watchRules(host, command, () => post({ event: "rules-lost" }));
-    case "end": return end();
-    case "installed": return rulesInstalled(host, command.table);
+    case "open":
+      return openSandbox(host, command.sandbox);
+    case "close":
+      return closeSandbox(host, command.path, command.publish);
+    case "change":
+      return changeSandbox(host, command.change);
+    case "hold":
+      return holdPorts(command.publish.holds);
+    case "bridge-up":
+      return bridgeUp(host, command.bridge);
+    case "bridge-down":
+      return bridgeDown(host, command.name);
+    case "survey":
+      return survey(host);
+    case "sweep":
+      return sweep(host, command.directory, command.keep, command.bridges);
+    case "holder":
+      return findHolder(command.port);
+    case "watch":
+      return watchRules(host, command, () => post({ event: "rules-lost" }));
+    case "end":
+      return end();
+    case "installed":
+      return rulesInstalled(host, command.table);
   }
 }
 

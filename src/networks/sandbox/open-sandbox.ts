@@ -34,10 +34,13 @@ export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
   addLinks(host, netnsFd, sandbox.links);
   const sysctls = Object.entries(sandbox.sysctls);
   if (sandbox.links.length + sysctls.length > 0) {
-    away(() => enterNetns(netnsFd), () => {
-      configure(sandbox.links);
-      for (const [key, value] of sysctls) writeSysctl(key, value, false);
-    });
+    away(
+      () => enterNetns(netnsFd),
+      () => {
+        configure(sandbox.links);
+        for (const [key, value] of sysctls) writeSysctl(key, value, false);
+      },
+    );
   }
   fault("network.open.after-attach");
   changePublished(host, sandbox.publish.table, { add: sandbox.publish.elements, remove: [] });
@@ -64,13 +67,21 @@ export function changeSandbox(host: HostSockets, change: ChangeCommand): void {
   const netnsFd = openSync(change.path, "r");
   undo.defer(() => closeSync(netnsFd));
   addLinks(host, netnsFd, change.add);
-  undo.defer(() => removeLinks(host, change.add.map((link) => link.hostName)));
-  away(() => enterNetns(netnsFd), () => {
-    using inside = NetlinkSocket.open("route");
-    configure(change.add);
-    removeLinks({ ...host, route: inside }, change.remove);
-    moveDefaultRoutes(inside, change.gateways);
-  });
+  undo.defer(() =>
+    removeLinks(
+      host,
+      change.add.map((link) => link.hostName),
+    ),
+  );
+  away(
+    () => enterNetns(netnsFd),
+    () => {
+      using inside = NetlinkSocket.open("route");
+      configure(change.add);
+      removeLinks({ ...host, route: inside }, change.remove);
+      moveDefaultRoutes(inside, change.gateways);
+    },
+  );
   removeElements(host, change.unpublish);
   changePublished(host, change.publish.table, { add: change.publish.elements, remove: [] });
   forgetFlows(host, change.publish);
@@ -87,7 +98,9 @@ function addLinks(host: HostSockets, netnsFd: number, links: readonly LinkComman
     const bridge = findLink(host.route, link.bridge);
     if (bridge === undefined) throw new SyscallError("find bridge", 19 /* ENODEV */, link.bridge);
     addVeth(writer, {
-      name: link.hostName, bridge: bridge.index, mtu: link.mtu,
+      name: link.hostName,
+      bridge: bridge.index,
+      mtu: link.mtu,
       peer: { name: link.name, mac: link.mac, netnsFd },
     });
   }
@@ -117,7 +130,8 @@ function configure(links: readonly LinkCommand[]): void {
     setUp(writer, index);
     for (const text of link.addresses) {
       const cidr = parseCidr(text);
-      if (cidr !== undefined) addAddress(writer, index, { family: cidr.family, value: cidr.address }, cidr.prefixLength);
+      if (cidr !== undefined)
+        addAddress(writer, index, { family: cidr.family, value: cidr.address }, cidr.prefixLength);
     }
     for (const gateway of link.gateways.map(parseIp)) {
       if (gateway !== undefined) defaultRoute(writer, index, gateway);
@@ -198,6 +212,8 @@ function writeSysctl(key: string, value: string, optional: boolean): void {
     writeFileSync(path, value);
   } catch (error) {
     if (optional) return; // the default stays
-    throw new SysctlError(`sysctl ${key}=${value}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new SysctlError(`sysctl ${key}=${value}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -27,7 +27,13 @@ export interface SandboxRow {
 
 /** What the rest of the engine sees of it. */
 export function sandboxOf(row: SandboxRow, nameservers: readonly string[]): Sandbox {
-  return { id: row.id, netnsPath: row.netnsPath, endpoints: row.endpoints.map(endpointOf), ports: row.ports, nameservers };
+  return {
+    id: row.id,
+    netnsPath: row.netnsPath,
+    endpoints: row.endpoints.map(endpointOf),
+    ports: row.ports,
+    nameservers,
+  };
 }
 
 export function endpointOf(attached: AttachedEndpoint): Endpoint {
@@ -42,5 +48,7 @@ export function endpointOf(attached: AttachedEndpoint): Endpoint {
 export function gatewayOf(endpoints: readonly AttachedEndpoint[]): AttachedEndpoint | undefined {
   return endpoints
     .filter((endpoint) => endpoint.ipv4Gateway !== "" || endpoint.ipv6Gateway !== "")
-    .toSorted((one, other) => other.gatewayPriority - one.gatewayPriority || (one.networkName < other.networkName ? -1 : 1))[0];
+    .toSorted(
+      (one, other) => other.gatewayPriority - one.gatewayPriority || (one.networkName < other.networkName ? -1 : 1),
+    )[0];
 }

@@ -1,4 +1,10 @@
-import { changeElements, foreignChainState, type MapElement, rulesetGeneration, tableState } from "../../kernel/nft/elements.ts";
+import {
+  changeElements,
+  foreignChainState,
+  type MapElement,
+  rulesetGeneration,
+  tableState,
+} from "../../kernel/nft/elements.ts";
 import type { HostSockets } from "./host.ts";
 
 const sets = ["any4", "at4", "any6", "at6", "bridges", "same", "internal", "outward", "proxied6"];
@@ -19,9 +25,11 @@ export function watchRules(host: HostSockets, options: { intervalMs: number }, o
     if (generation === seen || expected === undefined) return;
     seen = generation;
     const state = tableState(host.netfilter, table, sets);
-    const intact = state !== undefined && state.shape === expected.shape
-      && sets.every((set) => state.elements.get(set) === expected?.elements.get(set))
-      && besideDocker(host) === expected.besideDocker;
+    const intact =
+      state !== undefined &&
+      state.shape === expected.shape &&
+      sets.every((set) => state.elements.get(set) === expected?.elements.get(set)) &&
+      besideDocker(host) === expected.besideDocker;
     if (intact) return;
     seen = -1; // look again until it is whole
     onLost();
@@ -36,18 +44,31 @@ export function unwatchRules(): void {
 export function rulesInstalled(host: HostSockets, name: string): boolean {
   table = name;
   const state = tableState(host.netfilter, name, sets);
-  expected = state === undefined ? undefined : {
-    shape: state.shape, elements: new Map(state.elements), besideDocker: besideDocker(host),
-  };
+  expected =
+    state === undefined
+      ? undefined
+      : {
+          shape: state.shape,
+          elements: new Map(state.elements),
+          besideDocker: besideDocker(host),
+        };
   return state !== undefined;
 }
 
 /** Our rules in dockerd's chain (docker-user.ts), as iptables-nft keeps them. iptables-legacy cannot be watched this way. */
 function besideDocker(host: HostSockets): string {
   const families = [2 /* NFPROTO_IPV4 */, 10 /* NFPROTO_IPV6 */];
-  return families.map((family) => foreignChainState(host.netfilter, {
-    family, table: "filter", base: "FORWARD", chain: "DOCKER-USER", mark: table,
-  })).join("; ");
+  return families
+    .map((family) =>
+      foreignChainState(host.netfilter, {
+        family,
+        table: "filter",
+        base: "FORWARD",
+        chain: "DOCKER-USER",
+        mark: table,
+      }),
+    )
+    .join("; ");
 }
 
 /** Adds and removes elements of the table, all or none, and remembers how many there shall be. */
