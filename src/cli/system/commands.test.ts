@@ -71,7 +71,7 @@ beforeEach(() => {
 async function run(
   command: Command,
   words: readonly string[],
-  input = "",
+  { input = "", signal = new AbortController().signal }: { input?: string; signal?: AbortSignal } = {},
 ): Promise<{ out: string; err: string; status: number }> {
   const engine = connectEngine(`unix://${socket}`);
   const texts = { out: "", err: "" };
@@ -83,7 +83,7 @@ async function run(
     stdout: writer("out"),
     stderr: writer("err"),
     env: {},
-    signal: new AbortController().signal,
+    signal,
     program: "berth",
     invoked: command.path,
     configDir: folder,
@@ -362,9 +362,9 @@ test("volume create and rm", async () => {
 test("prune asks first, and does nothing without a yes", async () => {
   answers["POST /volumes/prune"] = () => ({ VolumesDeleted: ["v"], SpaceReclaimed: 1500 });
   for (const input of ["", "n\n", "yes\n"])
-    expect((await run(volumePrune, [], input)).out).toEndWith("Are you sure you want to continue? [y/N] ");
+    expect((await run(volumePrune, [], { input })).out).toEndWith("Are you sure you want to continue? [y/N] ");
   expect(asked).toEqual([]);
-  expect((await run(volumePrune, [], "Y\n")).out).toEndWith(
+  expect((await run(volumePrune, [], { input: "Y\n" })).out).toEndWith(
     "[y/N] Deleted Volumes:\nv\n\nTotal reclaimed space: 1.5kB\n",
   );
   expect(asked[0]?.query).toEqual({});
@@ -466,6 +466,16 @@ test("events print their time to the nanosecond, in every format", async () => {
     err: 'Error parsing format: template: :1:2: executing "" at <.Foo>: can\'t evaluate field Foo in type *events.Message',
     status: 64,
   });
+});
+
+test("events stop without a word at ^C", async () => {
+  answers["GET /events"] = () => new Response(new ReadableStream({ start: (controller) => controller.enqueue("\n") }));
+  const stop = new AbortController();
+  const running = run(events, [], { signal: stop.signal });
+  const deadline = Date.now() + 5000;
+  while (asked.length === 0 && Date.now() < deadline) await Bun.sleep(5);
+  stop.abort(new ExitError(130));
+  expect(await running).toEqual({ out: "", err: "", status: 130 });
 });
 
 test("info and version show their half when there is no daemon", async () => {

@@ -32,16 +32,36 @@ export const events = command({
       },
       { signal },
     );
-    for await (const line of readLines(body)) {
-      // The JSON goes out as it came, since a parsed timeNano has lost its last digits; only `<`, `>` and `&` are shown plain.
-      if (flags.format === "json")
-        stdout.write(
-          `${line.trim().replace(/\\\\|\\u00(3c|3e|26)/g, (escape, code: string | undefined) => (code === undefined ? escape : String.fromCharCode(Number.parseInt(code, 16))))}\n`,
-        );
-      else stdout.write(template === undefined ? eventLine(readEvent(line)) : `${expand(template, readEvent(line))}\n`);
+    try {
+      await show(readLines(body), { format: flags.format, template, stdout });
+    } catch (error) {
+      // ^C ends the stream in the middle; that is no failure of it.
+      signal.throwIfAborted();
+      throw error;
     }
   },
 });
+
+interface Shown {
+  readonly format: string | undefined;
+  readonly template: Template | undefined;
+  readonly stdout: { write(text: string): unknown };
+}
+
+async function show(lines: AsyncIterable<string>, { format, template, stdout }: Shown): Promise<void> {
+  for await (const line of lines) {
+    if (format === "json") stdout.write(`${plainJson(line)}\n`);
+    else stdout.write(template === undefined ? eventLine(readEvent(line)) : `${expand(template, readEvent(line))}\n`);
+  }
+}
+
+/** The line as it came, since a parsed timeNano has lost its last digits; only `<`, `>` and `&` are shown plain. */
+function plainJson(line: string): string {
+  // The first alternative keeps an escaped backslash before "u003c" from being taken for an escape.
+  return line.trim().replace(/\\\\|\\u00(3c|3e|26)/g, (escape, code: string | undefined) => {
+    return code === undefined ? escape : String.fromCharCode(Number.parseInt(code, 16));
+  });
+}
 
 function compile(format: string): Template {
   try {
