@@ -22,5 +22,7 @@ export interface ApiDeps {
     readonly credentials: (fd: number) => PeerCredentials;
     /** The other end is closed for reading too. */
     readonly gone: (fd: number) => boolean;
+    /** Lets more connections wait at a listening socket than Bun does. */
+    readonly raiseBacklog: (fd: number) => void;
   };
 }

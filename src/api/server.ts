@@ -42,7 +42,7 @@ export async function serveApi(options: {
   await using undo = new AsyncDisposableStack();
   const listening: Listening[] = [];
   for (const listener of options.listeners) {
-    const open = await listen(listener, { peerOf: deps.peer.credentials, onConnection });
+    const open = await listen(listener, { peer: deps.peer, onConnection });
     undo.defer(() => open.close());
     listening.push(open);
   }

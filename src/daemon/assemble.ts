@@ -13,7 +13,7 @@ import { openEventLog } from "../events/event-log.ts";
 import type { EventSink } from "../events/bus.ts";
 import { imageMigrations } from "../images/image.sql.ts";
 import { openImages } from "../images/open.ts";
-import { peerCredentials, peerGone } from "../kernel/peer.ts";
+import { peerCredentials, peerGone, raiseBacklog } from "../kernel/peer.ts";
 import { logDrivers } from "../logs/drivers.ts";
 import { hostMemoryBytes } from "../metrics/host.ts";
 import { connectMonitor } from "../monitor/client.ts";
@@ -55,15 +55,24 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   const store = undo.use(openStore(join(dataRoot, "state.db")));
   const eventStore = undo.use(openStore(join(dataRoot, "events.db"), "normal"));
   const events = undo.use(
-    openEventLog({ db: eventStore.db, unclean: eventStore.unclean, failed: (error) => logger.error("event not kept or not delivered", { error: errorMessage(error) }) }),
+    openEventLog({
+      db: eventStore.db,
+      unclean: eventStore.unclean,
+      failed: (error) => logger.error("event not kept or not delivered", { error: errorMessage(error) }),
+    }),
   );
   if (store.unclean) logger.info("the last daemon did not end in order: its state is compared with the kernel");
   for (const migrations of [containerMigrations, imageMigrations, networkMigrations]) migrate(store.db, migrations);
 
-  const findAll = (): ReturnType<typeof findRuntimes> => findRuntimes(config, execRoot, (message, fields) => logger.warn(message, fields));
+  const findAll = (): ReturnType<typeof findRuntimes> =>
+    findRuntimes(config, execRoot, (message, fields) => logger.warn(message, fields));
   const seccompCache = new SeccompCache(join(dataRoot, "seccomp"));
   // what does not need one another starts at the same time
-  const monitorStarting = connectMonitor({ execRoot, spawn: () => [...selfCommand(), "monitor", "--exec-root", execRoot], log });
+  const monitorStarting = connectMonitor({
+    execRoot,
+    spawn: () => [...selfCommand(), "monitor", "--exec-root", execRoot],
+    log,
+  });
   monitorStarting.catch(() => {}); // looked at below
   undo.defer(() => monitorStarting.then((monitor) => monitor.close()).catch(() => {})); // one that never came needs no end
   const [id, foundRuntimes, drivers, snapshotter, networks] = await Promise.all([
@@ -120,7 +129,10 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   undo.defer(() => containers.close());
   await containers.restore();
   const rows = containers.list();
-  await volumes.reconcile({ known: new Set(rows.map((row) => row.id)), running: new Set(rows.filter(({ state }) => isLive(state)).map((row) => row.id)) });
+  await volumes.reconcile({
+    known: new Set(rows.map((row) => row.id)),
+    running: new Set(rows.filter(({ state }) => isLive(state)).map((row) => row.id)),
+  });
 
   const system = systemInfo({
     config: () => config,
@@ -133,7 +145,16 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     eventListeners: () => events.listeners,
   });
   const api: ApiServer = await serveApi({
-    deps: { containers, images, networks, volumes, events, system, snapshotPaths: (containerId) => snapshotter.paths(containerId), peer: { credentials: peerCredentials, gone: peerGone } },
+    deps: {
+      containers,
+      images,
+      networks,
+      volumes,
+      events,
+      system,
+      snapshotPaths: (containerId) => snapshotter.paths(containerId),
+      peer: { credentials: peerCredentials, gone: peerGone, raiseBacklog },
+    },
     listeners: await listeners(config, (message) => logger.warn(message)),
     log,
   });

@@ -3,6 +3,7 @@ import { check, errno, memory, symbols, SyscallError } from "./call.ts";
 const libc = symbols({
   getsockopt: { args: ["int", "int", "int", "ptr", "ptr"], returns: "int" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
+  listen: { args: ["int", "int"], returns: "int" },
 });
 
 /** The process at the other end of a unix socket as it was when it connected. unix(7), SO_PEERCRED. */
@@ -27,5 +28,13 @@ export function peerGone(fd: number): boolean {
     if (code === 4 /* EINTR */) return false;
     throw new SyscallError("poll", code);
   }
-  return (pollfd.readInt16LE(6) & (0x10 /* POLLHUP */ | 0x8 /* POLLERR */ | 0x20 /* POLLNVAL */)) !== 0;
+  return (pollfd.readInt16LE(6) & (0x10 /* POLLHUP */ | 0x8 /* POLLERR */ | 0x20) /* POLLNVAL */) !== 0;
+}
+
+/**
+ * Lets more connections wait to be accepted: Bun listens with 512, and a full queue of a unix socket refuses clients
+ * at once. Calling listen(2) again changes the length; the kernel caps it at net.core.somaxconn.
+ */
+export function raiseBacklog(fd: number): void {
+  check("listen", () => libc.listen(fd, 4096));
 }

@@ -22,6 +22,11 @@ export interface PeerCredentials {
   readonly gid: number;
 }
 
+export interface ListenOptions {
+  readonly peer: { readonly credentials: (fd: number) => PeerCredentials; readonly raiseBacklog: (fd: number) => void };
+  readonly onConnection: (socket: Socket, caller: Caller) => void;
+}
+
 export interface Listening {
   /** `unix:///path` or `tcp://host:port` with the port that was given. */
   readonly address: string;
@@ -30,10 +35,7 @@ export interface Listening {
 }
 
 /** Accepts connections and says who each one is. Half-open: a client that stops sending can still be written to. */
-export async function listen(
-  listener: Listener,
-  options: { peerOf: (fd: number) => PeerCredentials; onConnection: (socket: Socket, caller: Caller) => void },
-): Promise<Listening> {
+export async function listen(listener: Listener, options: ListenOptions): Promise<Listening> {
   if (listener.kind === "unix") return listenUnix(listener, options);
   const server = listener.tls
     ? tlsServer(listener.tls, options.onConnection)
@@ -45,16 +47,14 @@ export async function listen(
     () => server.listen({ host: listener.host, port: listener.port }),
     `tcp://${listener.host}:${listener.port}`,
   );
+  options.peer.raiseBacklog(fdOf(server));
   const address = server.address();
   const port = address !== null && typeof address === "object" ? address.port : listener.port;
   const host = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
   return { address: `tcp://${host}:${port}`, close: () => closed(server) };
 }
 
-async function listenUnix(
-  listener: Extract<Listener, { kind: "unix" }>,
-  options: { peerOf: (fd: number) => PeerCredentials; onConnection: (socket: Socket, caller: Caller) => void },
-): Promise<Listening> {
+async function listenUnix(listener: Extract<Listener, { kind: "unix" }>, options: ListenOptions): Promise<Listening> {
   const { path } = listener;
   // A socket file that nobody serves any more is left by a killed daemon; anything else there is not ours to remove.
   if (existsSync(path)) {
@@ -64,7 +64,7 @@ async function listenUnix(
     unlinkSync(path);
   }
   const server = net.createServer({ allowHalfOpen: true }, (socket) =>
-    options.onConnection(socket, unixCaller(socket, options.peerOf)),
+    options.onConnection(socket, unixCaller(socket, options.peer.credentials)),
   );
   // Nobody may connect between bind and chmod.
   const umask = process.umask(0o177);
@@ -73,6 +73,7 @@ async function listenUnix(
   } finally {
     process.umask(umask);
   }
+  options.peer.raiseBacklog(fdOf(server));
   if (listener.gid !== undefined) chownSync(path, 0, listener.gid);
   chmodSync(path, listener.mode ?? 0o660);
   return {
@@ -85,8 +86,8 @@ function unixCaller(socket: Socket, peerOf: (fd: number) => PeerCredentials): Ca
   return { via: "unix", ...peerOf(fdOf(socket)) };
 }
 
-/** The descriptor of an accepted socket; node has no public way to it. */
-export function fdOf(socket: Socket): number {
+/** The descriptor of a socket or a listening server; node has no public way to it. */
+export function fdOf(socket: Socket | Server): number {
   const handle: unknown = Reflect.get(socket, "_handle");
   const fd: unknown = handle !== null && typeof handle === "object" ? Reflect.get(handle, "fd") : undefined;
   return typeof fd === "number" ? fd : -1;
