@@ -11,6 +11,7 @@ const steps: Record<string, string[]> = {
   generated: [bun, "scripts/gen.ts", "--check"],
   docs: [bun, "scripts/docs.ts", "--check"],
   "dead code": [bin("knip"), "--include", "files,unlisted,unresolved,duplicates", "--no-config-hints"],
+  "lock file": ["node", "scripts/complete-lock.mjs", "--check"],
   build: [bun, "scripts/build.ts"],
 };
 if (!process.argv.includes("--no-tests")) steps["tests"] = ["node", "scripts/test.mjs"];
