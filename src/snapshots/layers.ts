@@ -29,7 +29,7 @@ export interface LayerSize {
   readonly sizeBytes: number;
   readonly tarBytes: number;
   readonly diffId: string;
-  /** The archive cannot be made again: a member replaced another's content. */
+  /** The archive cannot be made again: content was replaced by way of links. */
   readonly irregular: boolean;
 }
 

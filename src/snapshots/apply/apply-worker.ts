@@ -6,7 +6,7 @@ import { ThreadRoot } from "../../kernel/chroot.ts";
 import type { ApplyReply, ApplyRequest } from "./appliers.ts";
 import { applyTar } from "./apply.ts";
 import { RingReader } from "./ring.ts";
-import { SplitWriter } from "./split.ts";
+import { keptFolder, SplitWriter } from "./split.ts";
 
 declare const self: {
   onmessage: ((event: MessageEvent<ApplyRequest>) => void) | null;
@@ -18,6 +18,7 @@ const root = new ThreadRoot();
 function apply(request: ApplyRequest): ApplyReply {
   mkdirSync(request.target, { recursive: true });
   const splitFd = request.split === undefined ? -1 : openSync(request.split, "w", 0o600);
+  const keptFd = request.split === undefined ? -1 : openFolder(keptFolder(request.split));
   const folderFd = request.sync ? openSync(request.target, "r") : -1;
   try {
     const ring = new RingReader(request.ring);
@@ -35,7 +36,7 @@ function apply(request: ApplyRequest): ApplyReply {
         return chunk;
       },
     };
-    const split = splitFd < 0 ? undefined : new SplitWriter(splitFd);
+    const split = splitFd < 0 ? undefined : new SplitWriter(splitFd, keptFd);
     root.enter(request.target);
     let applied;
     try {
@@ -50,8 +51,14 @@ function apply(request: ApplyRequest): ApplyReply {
     return { ok: false, kind: errorKind(error), message: errorMessage(error) };
   } finally {
     if (splitFd >= 0) closeSync(splitFd);
+    if (keptFd >= 0) closeSync(keptFd);
     if (folderFd >= 0) closeSync(folderFd);
   }
+}
+
+function openFolder(path: string): number {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  return openSync(path, "r");
 }
 
 self.onmessage = (event) => self.postMessage(apply(event.data));

@@ -18,6 +18,7 @@ import {
   tryLink,
   tryMkdir,
   tryMknod,
+  tryRenameInto,
   tryRmdir,
   trySymlink,
   tryUnlink,
@@ -43,14 +44,19 @@ export interface ApplyOptions {
   readonly owner?: { readonly uid: number; readonly gid: number };
   /** A folder is never replaced by something else, nor something else by a folder (`cp`). */
   readonly keepKinds?: boolean;
-  readonly split?: { raw(bytes: Uint8Array): void; file(path: string, sizeBytes: number): void };
+  /** Told what the archive held; files that a later member replaces are moved to `keptFd`, named by their number. */
+  readonly split?: {
+    raw(bytes: Uint8Array): void;
+    file(path: string, sizeBytes: number): void;
+    readonly keptFd: number;
+  };
 }
 
 export interface Applied {
   /** Sum of the files' lengths. */
   readonly sizeBytes: number;
   readonly entries: number;
-  /** A member replaced another's content: the tar cannot be made again from the files. */
+  /** Content went that was reached by different paths: the tar cannot be made again from the files. */
   readonly irregular: boolean;
 }
 
@@ -70,7 +76,9 @@ class Applier {
   readonly #folderTimes = new Map<string, bigint>();
   /** Folders known to be there as folders of this layer, so that their parents need no look. */
   readonly #folders = new Set<string>([""]);
-  readonly #recorded = new Set<string>();
+  /** Paths whose content is recorded by reference, with the number of the record. */
+  readonly #recorded = new Map<string, number>();
+  #records = 0;
   #sizeBytes = 0;
   #entries = 0;
   #irregular = false;
@@ -176,7 +184,7 @@ class Applier {
           writeFile(fd, bytes, path);
         if (byReference) {
           this.#options.split?.file(path, entry.storedBytes);
-          this.#recorded.add(path);
+          this.#recorded.set(path, this.#records++);
         }
       }
       chownFd(fd, entry.uid, entry.gid);
@@ -252,18 +260,25 @@ class Applier {
   }
 
   #clear(path: string, name: Buffer): void {
+    if (this.#options.split) this.#keepRecorded(path, name, this.#options.split.keptFd);
     const code = tryUnlink(name);
-    if (code === 0) {
-      if (this.#recorded.delete(path)) this.#irregular = true;
-      return;
-    }
-    if (code === ENOENT) return;
-    if (tryRmdir(name) !== 0) {
-      removeTree(name);
-      this.#irregular = true;
-    }
+    if (code === 0 || code === ENOENT) return;
+    if (tryRmdir(name) !== 0) removeTree(name);
     for (const folder of this.#folders)
       if (folder === path || folder.startsWith(`${path}/`)) this.#folders.delete(folder);
+  }
+
+  /** Moves recorded content at or below a path out of the tree, before the path goes. */
+  #keepRecorded(path: string, name: Buffer, keptFd: number): void {
+    const there = statNode(name);
+    const hasContent = there && (there.mode & nodeTypes.mask) === nodeTypes.file && there.sizeBytes > 0;
+    // content reached by another path than the recorded one, through a link
+    if (hasContent && !this.#recorded.has(path)) this.#irregular = true;
+    for (const [recorded, number] of this.#recorded) {
+      if (recorded !== path && !recorded.startsWith(`${path}/`)) continue;
+      this.#recorded.delete(recorded);
+      if (tryRenameInto(nameBytes(recorded), keptFd, nameBytes(String(number))) !== 0) this.#irregular = true;
+    }
   }
 
   /** OCI image-spec, "Whiteouts", as overlayfs stores them. They speak of lower layers only. */

@@ -1,4 +1,4 @@
-import { closeSync, openSync, read, readSync } from "node:fs";
+import { closeSync, existsSync, openSync, read, readdirSync, readSync } from "node:fs";
 import { nameBytes, writeAll } from "../../kernel/fs-node.ts";
 import { openFlags, openInRoot, openRoot } from "../../kernel/openat2.ts";
 import type { Recorder } from "./tar-reader.ts";
@@ -8,10 +8,15 @@ import type { Recorder } from "./tar-reader.ts";
 //   0, u32 length, bytes          as they are
 //   1, u32 length, path, u64 size content of that file of the layer
 
+/** Where the content of files lies that later members of the archive replaced. */
+export const keptFolder = (split: string): string => `${split}.kept`;
+
 const blockBytes = 1024 * 1024;
 
 /** Writes the records while the layer is unpacked. */
 export class SplitWriter implements Recorder {
+  /** Folder for content that does not stay in the tree. */
+  readonly keptFd: number;
   readonly #fd: number;
   #parts: Buffer[] = [];
   #pending = 0;
@@ -19,8 +24,9 @@ export class SplitWriter implements Recorder {
   #raw: Buffer[] = [];
   #rawBytes = 0;
 
-  constructor(fd: number) {
+  constructor(fd: number, keptFd: number) {
     this.#fd = fd;
+    this.keptFd = keptFd;
   }
 
   raw(bytes: Uint8Array): void {
@@ -106,6 +112,9 @@ function* records(path: string): Generator<Record> {
  */
 export async function* rebuildTar(layer: { folder: string; split: string }): AsyncGenerator<Buffer> {
   const root = openRoot(layer.folder);
+  const kept = keptFolder(layer.split);
+  const keptNumbers = new Set(existsSync(kept) ? readdirSync(kept) : []);
+  let files = 0;
   let small: Buffer[] = [];
   let smallBytes = 0;
   try {
@@ -114,7 +123,10 @@ export async function* rebuildTar(layer: { folder: string; split: string }): Asy
         small.push(record.raw);
         smallBytes += record.raw.length;
       } else {
-        const fd = openInRoot(root, nameBytes(record.file), { flags: openFlags.read | openFlags.noFollow });
+        const number = String(files++);
+        const fd = keptNumbers.has(number)
+          ? openSync(`${kept}/${number}`, "r")
+          : openInRoot(root, nameBytes(record.file), { flags: openFlags.read | openFlags.noFollow });
         try {
           for (let left = record.sizeBytes; left > 0;) {
             const bytes = Buffer.alloc(Math.min(left, 512 * 1024));

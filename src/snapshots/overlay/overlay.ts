@@ -15,6 +15,7 @@ import { EngineError } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
 import { isMounted, mount, unmount } from "../../kernel/mount.ts";
 import { openRoot } from "../../kernel/openat2.ts";
+import { markTopFolder } from "../../kernel/top-folder.ts";
 import type { Appliers } from "../apply/appliers.ts";
 import type { ApplyLimits } from "../apply/apply.ts";
 import { rebuildTar } from "../apply/split.ts";
@@ -62,6 +63,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     // 0710: other users must not reach set-user-id files of images (CVE-2021-41091)
     for (const folder of ["", "layers", "l", "containers", "tmp", "trash"])
       mkdirSync(join(this.#root, folder), { recursive: true, mode: 0o710 });
+    markTopFolder(join(this.#root, "tmp")); // where layers are unpacked
     this.#trash = new Trash(join(this.#root, "trash"));
     this.#trash.sweep(join(this.#root, "tmp"));
     makeInitLayer(join(this.#root, "init"));
