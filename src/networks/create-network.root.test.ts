@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import {
   ask,
   caller,
@@ -12,6 +12,8 @@ import {
 } from "../../test/fixtures/network-lab.ts";
 import { type ErrorKind, errorKind, errorMessage } from "../base/errors.ts";
 import { overlaps, parseCidr } from "../base/ip.ts";
+
+setDefaultTimeout(30_000); // milliseconds; programs start slowly on a loaded machine
 
 async function expectRefusal(work: Promise<unknown>, kind: ErrorKind, text: string): Promise<void> {
   const error = await work.then(

@@ -1,7 +1,9 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { ask, caller, must, NetworkLab, OtherHost, port, run, serve } from "../../test/fixtures/network-lab.ts";
 import { errorKind, errorMessage } from "../base/errors.ts";
 import type { Attachment } from "./network.ts";
+
+setDefaultTimeout(30_000); // milliseconds; programs start slowly on a loaded machine
 
 const attach = (network: string, wish: Partial<Attachment> = {}): Attachment => ({
   network,

@@ -1,6 +1,8 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { ask, caller, failure, must, NetworkLab, port, run, serve, until } from "../../test/fixtures/network-lab.ts";
+
+setDefaultTimeout(30_000); // milliseconds; programs start slowly on a loaded machine
 
 const points = [
   "network.open.after-row",
