@@ -22,7 +22,15 @@ export interface FlagRow {
 }
 export type FlagTable = Readonly<Record<string, FlagRow>>;
 
-export type Completer = "container" | "running-container" | "stopped-container" | "image" | "network" | "volume" | "file" | readonly string[];
+export type Completer =
+  | "container"
+  | "running-container"
+  | "stopped-container"
+  | "image"
+  | "network"
+  | "volume"
+  | "file"
+  | readonly string[];
 
 /** The value a flag row gives. Without a default, an unset scalar is undefined; lists are empty. */
 export type FlagValue<Row extends FlagRow> = Row["type"] extends "list" | "stringArray"
@@ -30,8 +38,12 @@ export type FlagValue<Row extends FlagRow> = Row["type"] extends "list" | "strin
   : Row["type"] extends "bool"
     ? boolean
     : Row["type"] extends "int" | "float" | "bytes"
-      ? Row extends { default: number } ? number : number | undefined
-      : Row extends { default: string } ? string : string | undefined;
+      ? Row extends { default: number }
+        ? number
+        : number | undefined
+      : Row extends { default: string }
+        ? string
+        : string | undefined;
 
 export type FlagValues<Flags extends FlagTable> = { readonly [Name in keyof Flags]: FlagValue<Flags[Name]> };
 
@@ -72,7 +84,9 @@ export interface Command<Flags extends FlagTable = FlagTable> {
   readonly flags: Flags;
   readonly complete?: Completer;
   /** Gives the exit status; undefined is 0. */
-  run(options: { flags: FlagValues<Flags>; args: readonly string[]; set: ReadonlySet<keyof Flags> } & CommandContext): Promise<number | void>;
+  run(
+    options: { flags: FlagValues<Flags>; args: readonly string[]; set: ReadonlySet<keyof Flags> } & CommandContext,
+  ): Promise<number | void>;
 }
 
 /** Ties the flags' types to run. */

@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import { aliases, commands, findCommand } from "./commands.ts";
 
 test("every command knows its own path and aliases", async () => {
-  const declared = Object.entries(aliases).map(([alias, path]) => `${alias} -> ${path}`).sort();
+  const declared = Object.entries(aliases)
+    .map(([alias, path]) => `${alias} -> ${path}`)
+    .sort();
   const known: string[] = [];
   for (const [path, load] of Object.entries(commands)) {
     const command = await load();

@@ -19,7 +19,13 @@ export const commands: Readonly<Record<string, LoadCommand>> = {
 };
 
 /** Other paths, and the path they stand for. */
-export const aliases: Readonly<Record<string, string>> = { ...containerAliases, ...imageAliases, ...networkAliases, ...systemAliases, ...volumeAliases };
+export const aliases: Readonly<Record<string, string>> = {
+  ...containerAliases,
+  ...imageAliases,
+  ...networkAliases,
+  ...systemAliases,
+  ...volumeAliases,
+};
 
 /** Management commands, and what their help says. */
 export const groups = {
@@ -42,6 +48,9 @@ export function findCommand(path: string): LoadCommand | undefined {
 
 /** Paths of a group (its commands, without their aliases), or of the top level (aliases too: most live there). */
 export function pathsOf(group: string): string[] {
-  if (group !== "") return Object.keys(commands).filter((path) => path.startsWith(`${group} `)).sort();
+  if (group !== "")
+    return Object.keys(commands)
+      .filter((path) => path.startsWith(`${group} `))
+      .sort();
   return [...Object.keys(commands), ...Object.keys(aliases)].filter((path) => !path.includes(" ")).sort();
 }

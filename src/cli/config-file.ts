@@ -12,7 +12,9 @@ export interface ConfigFile {
   readonly volumesFormat?: string;
   readonly statsFormat?: string;
   readonly HttpHeaders?: Readonly<Record<string, string>>;
-  readonly auths?: Readonly<Record<string, { auth?: string; username?: string; password?: string; identitytoken?: string }>>;
+  readonly auths?: Readonly<
+    Record<string, { auth?: string; username?: string; password?: string; identitytoken?: string }>
+  >;
   readonly proxies?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
@@ -29,6 +31,9 @@ export function readConfigFile(folder: string): ConfigFile {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? value : {};
   } catch (error) {
-    throw new ExitError(1, `error loading config file ${join(folder, "config.json")}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ExitError(
+      1,
+      `error loading config file ${join(folder, "config.json")}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }

@@ -8,7 +8,10 @@ test("flagUsages() wraps as pflag does", () => {
       all: { type: "bool", short: "a", help: "Show all containers (default shows just running)" },
       filter: { type: "list", short: "f", valueName: "filter", help: "Filter output based on conditions provided" },
       last: { type: "int", short: "n", default: -1, help: "Show n last created containers (includes all states)" },
-      format: { type: "string", help: "Format output using a custom template:\n'table':            Print output in table format" },
+      format: {
+        type: "string",
+        help: "Format output using a custom template:\n'table':            Print output in table format",
+      },
       size: { type: "bool", help: "Display total file sizes", hidden: true },
     },
     79,

@@ -50,7 +50,7 @@ function wrap(text: string, indent: number, width: number): string {
   const broken = `\n${" ".repeat(left)}`;
   const lines: string[] = [];
   let rest = text;
-  for (room -= slop; rest !== ""; ) {
+  for (room -= slop; rest !== "";) {
     const [line, after] = cut(room, slop, rest);
     lines.push(line.replaceAll("\n", broken));
     rest = after;
@@ -67,4 +67,5 @@ function cut(width: number, slop: number, text: string): [line: string, rest: st
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-const lastBlank = (text: string): number => Math.max(text.lastIndexOf(" "), text.lastIndexOf("\t"), text.lastIndexOf("\n"));
+const lastBlank = (text: string): number =>
+  Math.max(text.lastIndexOf(" "), text.lastIndexOf("\t"), text.lastIndexOf("\n"));

@@ -27,7 +27,9 @@ export async function rootHelp(program: string, columns: number | undefined): Pr
   const all = new Set(pathsOf(""));
   const first = common.filter((name) => all.has(name));
   const others = [...all].filter((name) => !first.includes(name)).sort();
-  const management = Object.entries(groups).map(([name, what]) => `  ${name.padEnd(12)}${what}\n`).join("");
+  const management = Object.entries(groups)
+    .map(([name, what]) => `  ${name.padEnd(12)}${what}\n`)
+    .join("");
   return `Usage:  ${program} [OPTIONS] COMMAND
 
 A container engine: Docker's API and command line

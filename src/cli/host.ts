@@ -53,7 +53,8 @@ export function resolveEndpoint(flags: HostFlags, env: Environment, configDir: s
   return contextEndpoint(name, configDir);
 }
 
-const unresolved = (why: string): ExitError => new ExitError(1, `Failed to initialize: unable to resolve docker endpoint: ${why}`);
+const unresolved = (why: string): ExitError =>
+  new ExitError(1, `Failed to initialize: unable to resolve docker endpoint: ${why}`);
 
 const endpoint = (host: string, tls: TlsFiles | undefined): Endpoint => (tls === undefined ? { host } : { host, tls });
 
@@ -93,7 +94,12 @@ function tlsFromFlags(flags: HostFlags, env: Environment, configDir: string): Tl
 }
 
 function pems(ca: string | undefined, cert: string | undefined, key: string | undefined, verify: boolean): TlsFiles {
-  return { verify, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
+  return {
+    verify,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
 }
 
 interface ContextMeta {
@@ -108,7 +114,9 @@ function contextEndpoint(name: string, configDir: string): Endpoint {
     meta = JSON.parse(readFileSync(join(configDir, "contexts/meta", folder, "meta.json"), "utf8"));
   } catch {
     // docker says the same for a missing and an unreadable context
-    throw unresolved(`context "${name}": context not found: open ${join(configDir, "contexts/meta", folder, "meta.json")}: no such file or directory`);
+    throw unresolved(
+      `context "${name}": context not found: open ${join(configDir, "contexts/meta", folder, "meta.json")}: no such file or directory`,
+    );
   }
   const docker = meta.Endpoints?.docker;
   const material = (file: string): string | undefined => {

@@ -29,5 +29,7 @@ test("checkArity() counts in docker's words", () => {
 test("usageHint() shows every usage of a command that has two", () => {
   const two = invocation("cp", "CONTAINER:SRC_PATH DEST_PATH|-", 2, 2);
   const shown = usageHint({ ...two, command: { ...two.command, usage: ["SRC_PATH|- CONTAINER:DEST_PATH"] } });
-  expect(shown).toContain("Usage:  docker cp CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp SRC_PATH|- CONTAINER:DEST_PATH\n");
+  expect(shown).toContain(
+    "Usage:  docker cp CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp SRC_PATH|- CONTAINER:DEST_PATH\n",
+  );
 });

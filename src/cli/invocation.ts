@@ -12,7 +12,9 @@ export interface Invocation {
 /** The usage line without the word "Usage": `docker ps [OPTIONS]`. */
 export function usageLines({ program, path, command }: Invocation): string {
   const options = Object.values(command.flags).some((row) => row.hidden !== true) ? " [OPTIONS]" : "";
-  return [command.args, ...(command.usage ?? [])].map((args) => `${program} ${path}${options}${args === "" ? "" : ` ${args}`}`).join("\n\t");
+  return [command.args, ...(command.usage ?? [])]
+    .map((args) => `${program} ${path}${options}${args === "" ? "" : ` ${args}`}`)
+    .join("\n\t");
 }
 
 /** The text under a mistake: usage and where help is. docker 28 says "See" for too few arguments and "Run" elsewhere. */

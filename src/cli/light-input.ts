@@ -9,7 +9,8 @@ export function lightInput(): NodeJS.ReadStream {
   let real: NodeJS.ReadStream | undefined;
   const upgrade = (): NodeJS.ReadStream => (real ??= process.stdin);
   const isTerminal = (): boolean => (real === undefined && !isDevice() ? false : upgrade().isTTY === true);
-  const iterate = (): AsyncIterator<Buffer> => (real === undefined && !isTerminal() ? pieces() : upgrade()[Symbol.asyncIterator]());
+  const iterate = (): AsyncIterator<Buffer> =>
+    real === undefined && !isTerminal() ? pieces() : upgrade()[Symbol.asyncIterator]();
   return new Proxy({} as NodeJS.ReadStream, {
     get(_, name) {
       if (name === "isTTY") return isTerminal();

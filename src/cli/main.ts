@@ -63,17 +63,27 @@ function readGlobalFlags(program: string, argv: readonly string[]): ReturnType<t
     return parseFlags(globalFlags, argv, { stopAtFirstArgument: true });
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
-    throw new ExitError(125, `${error.message}\n\nUsage:  ${program} [OPTIONS] COMMAND [ARG...]\n\nRun '${program} --help' for more information`);
+    throw new ExitError(
+      125,
+      `${error.message}\n\nUsage:  ${program} [OPTIONS] COMMAND [ARG...]\n\nRun '${program} --help' for more information`,
+    );
   }
 }
 
 function unknownCommand(program: string, path: string, group: string | undefined): ExitError {
   const where = group === undefined ? program : `${program} ${group}`;
   const usage = group === undefined ? "" : `Usage:  ${where}\n\n`;
-  return new ExitError(1, `${program}: unknown command: ${program} ${path}\n\n${usage}Run '${where} --help' for more information`);
+  return new ExitError(
+    1,
+    `${program}: unknown command: ${program} ${path}\n\n${usage}Run '${where} --help' for more information`,
+  );
 }
 
-async function runCommand(invocation: Invocation, argv: readonly string[], flags: HostFlags & { config?: string }): Promise<number> {
+async function runCommand(
+  invocation: Invocation,
+  argv: readonly string[],
+  flags: HostFlags & { config?: string },
+): Promise<number> {
   const { command, program, path } = invocation;
   const parsed = readFlags(invocation, argv);
   if (parsed.help) {
@@ -101,13 +111,19 @@ async function runCommand(invocation: Invocation, argv: readonly string[], flags
 /** The whole text of a failed command, with docker's prefix and hint for `run` and `create`. */
 function report(error: unknown, { command, program, path }: Invocation, host: string): ExitError {
   const failure = describeFailure(error, host);
-  if (command.failsAs125 !== true || failure.status < 125 || failure.message === "") return new ExitError(failure.status, failure.message);
-  return new ExitError(failure.status, `${program}: ${failure.message}\n\nRun '${program} ${path} --help' for more information`);
+  if (command.failsAs125 !== true || failure.status < 125 || failure.message === "")
+    return new ExitError(failure.status, failure.message);
+  return new ExitError(
+    failure.status,
+    `${program}: ${failure.message}\n\nRun '${program} ${path} --help' for more information`,
+  );
 }
 
 function readFlags(invocation: Invocation, argv: readonly string[]): ReturnType<typeof parseFlags> {
   try {
-    return parseFlags(invocation.command.flags, argv, { stopAtFirstArgument: invocation.command.stopAtFirstArgument === true });
+    return parseFlags(invocation.command.flags, argv, {
+      stopAtFirstArgument: invocation.command.stopAtFirstArgument === true,
+    });
   } catch (error) {
     if (error instanceof FlagError) throw new ExitError(125, error.message + usageHint(invocation));
     throw error;
@@ -135,14 +151,17 @@ class Context {
   }
 
   get engine(): EngineClient {
-    this.#engine ??= connect(resolveEndpoint(this.#flags, this.env, this.configDir), { version: this.env["DOCKER_API_VERSION"] });
+    this.#engine ??= connect(resolveEndpoint(this.#flags, this.env, this.configDir), {
+      version: this.env["DOCKER_API_VERSION"],
+    });
     return this.#engine;
   }
 
   get signal(): AbortSignal {
     if (this.#signal === undefined) {
       const controller = new AbortController();
-      for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort(new ExitError(name === "SIGINT" ? 130 : 143)));
+      for (const name of ["SIGINT", "SIGTERM"] as const)
+        process.once(name, () => controller.abort(new ExitError(name === "SIGINT" ? 130 : 143)));
       this.#signal = controller.signal;
     }
     return this.#signal;

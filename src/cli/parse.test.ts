@@ -24,7 +24,12 @@ const parse = (...argv: string[]) => parseFlags(flags, argv);
 describe("parseFlags", () => {
   test("takes flags in every form pflag takes", () => {
     expect(parse("-aq").values).toMatchObject({ all: true, quiet: true });
-    expect(parse("-fa=b", "-f", "c=d", "--filter", "e", "--filter=g=h").values["filter"]).toEqual(["a=b", "c=d", "e", "g=h"]);
+    expect(parse("-fa=b", "-f", "c=d", "--filter", "e", "--filter=g=h").values["filter"]).toEqual([
+      "a=b",
+      "c=d",
+      "e",
+      "g=h",
+    ]);
     expect(parse("-f=x=y").values["filter"]).toEqual(["x=y"]);
     expect(parse("-an5").values).toMatchObject({ all: true, last: 5 });
     expect(parse("-n", "-1").values["last"]).toBe(-1);
@@ -42,7 +47,10 @@ describe("parseFlags", () => {
   });
 
   test("mixes flags and arguments until -- ends the flags", () => {
-    expect(parse("one", "-a", "two", "--", "-q")).toMatchObject({ args: ["one", "two", "-q"], values: { all: true, quiet: false } });
+    expect(parse("one", "-a", "two", "--", "-q")).toMatchObject({
+      args: ["one", "two", "-q"],
+      values: { all: true, quiet: false },
+    });
     expect(parse("-").args).toEqual(["-"]);
   });
 
@@ -62,7 +70,10 @@ describe("parseFlags", () => {
     [["-n"], "flag needs an argument: 'n' in -n"],
     [["-an"], "flag needs an argument: 'n' in -n"],
     [["-n", "zz"], 'invalid argument "zz" for "-n, --last" flag: strconv.ParseInt: parsing "zz": invalid syntax'],
-    [["--last", "99999999999999999999"], 'invalid argument "99999999999999999999" for "-n, --last" flag: strconv.ParseInt: parsing "99999999999999999999": value out of range'],
+    [
+      ["--last", "99999999999999999999"],
+      'invalid argument "99999999999999999999" for "-n, --last" flag: strconv.ParseInt: parsing "99999999999999999999": value out of range',
+    ],
     [["--all=zz"], 'invalid argument "zz" for "-a, --all" flag: strconv.ParseBool: parsing "zz": invalid syntax'],
     [["-m", "zz"], `invalid argument "zz" for "-m, --memory" flag: invalid size: 'zz'`],
     [["--interval", "zz"], 'invalid argument "zz" for "--interval" flag: time: invalid duration "zz"'],

@@ -27,7 +27,11 @@ export interface Parsed {
  * Reads flags as pflag does: `--name value`, `--name=value`, `-n value`, `-nvalue`, `-n=value`, `-ab`, `--` ends them,
  * and with stopAtFirstArgument so does the first plain word. The first mistake is thrown as FlagError.
  */
-export function parseFlags(table: FlagTable, argv: readonly string[], options: { stopAtFirstArgument?: boolean } = {}): Parsed {
+export function parseFlags(
+  table: FlagTable,
+  argv: readonly string[],
+  options: { stopAtFirstArgument?: boolean } = {},
+): Parsed {
   const reader = new Reader(table);
   const rest = [...argv];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
@@ -84,7 +88,7 @@ class Reader implements Parsed {
   }
 
   short(word: string, rest: string[]): void {
-    for (let letters = word.slice(1); letters !== ""; ) {
+    for (let letters = word.slice(1); letters !== "";) {
       const letter = String.fromCodePoint(letters.codePointAt(0) ?? 0);
       const after = letters.slice(letter.length);
       const name = this.#long(letter);
@@ -130,7 +134,9 @@ class Reader implements Parsed {
       else this.values[name] = value;
     } catch (error) {
       const flag = row.short === undefined ? `--${name}` : `-${row.short}, --${name}`;
-      throw new FlagError(`invalid argument ${goQuote(text)} for "${flag}" flag: ${error instanceof Error ? error.message : String(error)}`);
+      throw new FlagError(
+        `invalid argument ${goQuote(text)} for "${flag}" flag: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
     this.set.add(name);
   }
@@ -167,7 +173,10 @@ const integerForm = /^[+-]?(0[xX][0-9a-fA-F_]+|0[oO]?[0-7_]+|0[bB][01_]+|[1-9][0
 function parseInteger(text: string): number {
   if (!integerForm.test(text)) throw new Error(`strconv.ParseInt: parsing ${goQuote(text)}: invalid syntax`);
   const sign = text.startsWith("-") ? -1 : 1;
-  const digits = text.replace(/^[+-]/, "").replaceAll("_", "").replace(/^0(?=[0-7])/, "0o");
+  const digits = text
+    .replace(/^[+-]/, "")
+    .replaceAll("_", "")
+    .replace(/^0(?=[0-7])/, "0o");
   const value = BigInt(digits) * BigInt(sign);
   if (value < -(1n << 63n) || value >= 1n << 63n) {
     throw new Error(`strconv.ParseInt: parsing ${goQuote(text)}: value out of range`);
@@ -177,7 +186,8 @@ function parseInteger(text: string): number {
 
 function parseFloatGo(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || Number.isNaN(value)) throw new Error(`strconv.ParseFloat: parsing ${goQuote(text)}: invalid syntax`);
+  if (text.trim() === "" || Number.isNaN(value))
+    throw new Error(`strconv.ParseFloat: parsing ${goQuote(text)}: invalid syntax`);
   return value;
 }
 

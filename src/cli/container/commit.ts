@@ -11,7 +11,13 @@ export const commit = command({
     author: { type: "string", short: "a", help: 'Author ("Ada Lovelace <ada@example.com>")' },
     change: { type: "list", short: "c", help: "Apply a Dockerfile instruction to the new image" },
     message: { type: "string", short: "m", help: "Commit message" },
-    pause: { type: "bool", short: "p", default: true, defaultText: "true", help: "Pause the container during the commit" },
+    pause: {
+      type: "bool",
+      short: "p",
+      default: true,
+      defaultText: "true",
+      help: "Pause the container during the commit",
+    },
   },
   async run({ flags, args, engine, stdout }) {
     const [container = "", reference = ""] = args;
@@ -20,7 +26,13 @@ export const commit = command({
     const tag = colon?.[1] ?? (reference === "" ? "" : "latest");
     const { Id } = await engine.call(
       "ImageCommit",
-      { container, pause: flags.pause, ...(reference === "" ? {} : { repo, tag }), ...(flags.message === undefined ? {} : { comment: flags.message }), ...(flags.author === undefined ? {} : { author: flags.author }) },
+      {
+        container,
+        pause: flags.pause,
+        ...(reference === "" ? {} : { repo, tag }),
+        ...(flags.message === undefined ? {} : { comment: flags.message }),
+        ...(flags.author === undefined ? {} : { author: flags.author }),
+      },
       {},
       flags.change.length > 0 ? { query: { changes: flags.change } } : {},
     );

@@ -20,6 +20,12 @@ export const diff = command({
   async run({ args, engine, stdout }) {
     const [id = ""] = args;
     const changes = (await engine.call("ContainerChanges", { id })) as FilesystemChange[] | null;
-    renderList(changes ?? [], { format: undefined, columns, defaultFormat: "{{.Type}} {{.Path}}", typeName: "*formatter.diffContext", stdout });
+    renderList(changes ?? [], {
+      format: undefined,
+      columns,
+      defaultFormat: "{{.Type}} {{.Path}}",
+      typeName: "*formatter.diffContext",
+      stdout,
+    });
   },
 });

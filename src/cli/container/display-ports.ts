@@ -31,7 +31,12 @@ function show({ group, type, start, end }: Run): string {
 }
 
 function byPort(one: PortSummary, other: PortSummary): number {
-  return one.PrivatePort - other.PrivatePort || compare(one.IP ?? "", other.IP ?? "") || (one.PublicPort ?? 0) - (other.PublicPort ?? 0) || compare(one.Type, other.Type);
+  return (
+    one.PrivatePort - other.PrivatePort ||
+    compare(one.IP ?? "", other.IP ?? "") ||
+    (one.PublicPort ?? 0) - (other.PublicPort ?? 0) ||
+    compare(one.Type, other.Type)
+  );
 }
 
 const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);

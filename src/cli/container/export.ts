@@ -11,11 +11,14 @@ export const exportCommand = command({
   arity: { min: 1, max: 1 },
   summary: "Export a container's filesystem as a tar archive",
   complete: "container",
-  flags: { output: { type: "string", short: "o", complete: "file", help: "Write to a file instead of standard output" } },
+  flags: {
+    output: { type: "string", short: "o", complete: "file", help: "Write to a file instead of standard output" },
+  },
   async run({ flags, args, engine, stdout }) {
     const [id = ""] = args;
     const path = flags.output ?? "";
-    if (path === "" && stdout.isTTY) throw new ExitError(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+    if (path === "" && stdout.isTTY)
+      throw new ExitError(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
     if (path !== "") checkOutputPath(path);
     const { body } = await engine.stream("ContainerExport", { id });
     await pipeline(body, path === "" ? stdout : createWriteStream(path, { mode: 0o600 }), { end: path !== "" });
@@ -25,6 +28,7 @@ export const exportCommand = command({
 function checkOutputPath(path: string): void {
   const folder = dirname(path);
   const fail = (why: string) => new ExitError(1, `failed to export container: invalid output path: ${why}`);
-  if (statSync(folder, { throwIfNoEntry: false }) === undefined) throw fail(`stat ${folder}: no such file or directory`);
+  if (statSync(folder, { throwIfNoEntry: false }) === undefined)
+    throw fail(`stat ${folder}: no such file or directory`);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) throw fail(`"${path}" must be a regular file`);
 }

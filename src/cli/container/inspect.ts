@@ -19,6 +19,9 @@ export const inspect = command({
       names: args,
       format: flags.format,
       stdout,
-      find: async (id) => ({ value: await engine.call("ContainerInspect", { id, ...(flags.size ? { size: true } : {}) }), typed: typedContainer }),
+      find: async (id) => ({
+        value: await engine.call("ContainerInspect", { id, ...(flags.size ? { size: true } : {}) }),
+        typed: typedContainer,
+      }),
     }),
 });

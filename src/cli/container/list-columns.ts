@@ -5,7 +5,13 @@ import { ellipsis, goTime, humanSize, shortId, timeAgo } from "../render/units.t
 import { displayPorts } from "./display-ports.ts";
 
 /** The columns of `ps`, docker's names. */
-export function containerColumns({ truncate, nowMs }: { truncate: boolean; nowMs: number }): ColumnTable<ContainerSummary> {
+export function containerColumns({
+  truncate,
+  nowMs,
+}: {
+  truncate: boolean;
+  nowMs: number;
+}): ColumnTable<ContainerSummary> {
   const cut = (text: string, length: number): string => (truncate ? ellipsis(text, length) : text);
   return {
     ID: { header: "CONTAINER ID", value: ({ Id }) => (truncate ? shortId(Id ?? "") : Id) },
@@ -18,10 +24,29 @@ export function containerColumns({ truncate, nowMs }: { truncate: boolean; nowMs
     State: { header: "STATE", value: ({ State }) => State ?? "" },
     Status: { header: "STATUS", value: ({ Status }) => Status ?? "" },
     Size: { header: "SIZE", value: sizes },
-    Labels: { header: "LABELS", value: ({ Labels }) => Object.entries(Labels ?? {}).map(([key, value]) => `${key}=${value}`).sort().join(",") },
-    Mounts: { header: "MOUNTS", value: ({ Mounts }) => (Mounts ?? []).map((mount) => cut(mount.Name || mount.Source || "", 15)).join(",") },
-    LocalVolumes: { header: "LOCAL VOLUMES", value: ({ Mounts }) => String((Mounts ?? []).filter((mount) => mount.Driver === "local").length) },
-    Networks: { header: "NETWORKS", value: ({ NetworkSettings }) => Object.keys(NetworkSettings?.Networks ?? {}).sort().join(",") },
+    Labels: {
+      header: "LABELS",
+      value: ({ Labels }) =>
+        Object.entries(Labels ?? {})
+          .map(([key, value]) => `${key}=${value}`)
+          .sort()
+          .join(","),
+    },
+    Mounts: {
+      header: "MOUNTS",
+      value: ({ Mounts }) => (Mounts ?? []).map((mount) => cut(mount.Name || mount.Source || "", 15)).join(","),
+    },
+    LocalVolumes: {
+      header: "LOCAL VOLUMES",
+      value: ({ Mounts }) => String((Mounts ?? []).filter((mount) => mount.Driver === "local").length),
+    },
+    Networks: {
+      header: "NETWORKS",
+      value: ({ NetworkSettings }) =>
+        Object.keys(NetworkSettings?.Networks ?? {})
+          .sort()
+          .join(","),
+    },
     Platform: { header: "PLATFORM", value: () => null },
   };
 }
@@ -57,6 +82,9 @@ function localTime(seconds: number): string {
   const shifted = new Date(date.getTime() + offset * 60_000).toISOString();
   const sign = offset < 0 ? "-" : "+";
   const clock = `${String(Math.trunc(Math.abs(offset) / 60)).padStart(2, "0")}${String(Math.abs(offset) % 60).padStart(2, "0")}`;
-  const zone = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts(date).find((part) => part.type === "timeZoneName")?.value ?? "";
+  const zone =
+    new Intl.DateTimeFormat("en", { timeZoneName: "short" })
+      .formatToParts(date)
+      .find((part) => part.type === "timeZoneName")?.value ?? "";
   return `${shifted.slice(0, 10)} ${shifted.slice(11, 19)} ${sign}${clock} ${zone}`;
 }

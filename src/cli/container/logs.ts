@@ -19,10 +19,18 @@ export const logs = command({
   },
   async run({ flags, args, engine, stdout, stderr }) {
     const [name = ""] = args;
-    const times = { ...time("since", flags.since), ...time("until", flags.until), ...(flags.details ? { details: "1" } : {}) };
+    const times = {
+      ...time("since", flags.since),
+      ...time("until", flags.until),
+      ...(flags.details ? { details: "1" } : {}),
+    };
     const { Id, Config } = await engine.call("ContainerInspect", { id: name });
     const { follow, timestamps, tail } = flags;
-    const { body } = await engine.stream("ContainerLogs", { id: Id ?? name, stdout: true, stderr: true, follow, timestamps, tail }, { query: times });
+    const { body } = await engine.stream(
+      "ContainerLogs",
+      { id: Id ?? name, stdout: true, stderr: true, follow, timestamps, tail },
+      { query: times },
+    );
     const frames = Config?.Tty === true ? undefined : new Demultiplexer();
     for await (const chunk of body) {
       const pieces = frames?.push(chunk) ?? [{ kind: 1, bytes: chunk }];
@@ -40,6 +48,8 @@ function time(name: "since" | "until", text: string | undefined): Record<string,
   try {
     return { [name]: parseTimestamp(text) };
   } catch (error) {
-    throw new Error(`invalid value for "${name}": ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`invalid value for "${name}": ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }

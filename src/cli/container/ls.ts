@@ -13,7 +13,13 @@ export const ls = command({
   summary: "List containers",
   flags: {
     all: { type: "bool", short: "a", help: "Show all containers, not only running ones" },
-    filter: { type: "list", short: "f", valueName: "filter", check: checkFilter, help: "Show those that fit (name=value)" },
+    filter: {
+      type: "list",
+      short: "f",
+      valueName: "filter",
+      check: checkFilter,
+      help: "Show those that fit (name=value)",
+    },
     format: { type: "string", help: "How to print: 'table', 'table TEMPLATE', 'json' or a Go template" },
     last: { type: "int", short: "n", default: -1, help: "Show the n containers created last, in any state" },
     latest: { type: "bool", short: "l", help: "Show the container created last, in any state" },
@@ -24,7 +30,8 @@ export const ls = command({
   async run({ flags, set, engine, stdout, stderr, configDir }) {
     const { all, quiet } = flags;
     const format = flags.format ?? (quiet ? undefined : readConfigFile(configDir).psFormat);
-    if (quiet && set.has("format")) stderr.write("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
+    if (quiet && set.has("format"))
+      stderr.write("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
     if (flags.format !== undefined) checkFormat(flags.format);
     const limit = flags.latest && flags.last === -1 ? 1 : flags.last;
     const size = flags.size || (!set.has("size") && format !== undefined && /\.Size\b/.test(format));
@@ -35,17 +42,18 @@ export const ls = command({
       ...(size ? { size } : {}),
       ...(filters === undefined ? {} : { filters }),
     });
-    const render = () => renderList(rows, {
-      // unlike other lists, where a format wins over --quiet
-      format: quiet ? undefined : format,
-      quiet,
-      columns: containerColumns({ truncate: !flags["no-trunc"], nowMs: Date.now() }),
-      defaultFormat: `table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}${size ? "\\t{{.Size}}" : ""}`,
-      rawFormat: `container_id: {{.ID}}\\nimage: {{.Image}}\\ncommand: {{.Command}}\\ncreated_at: {{.CreatedAt}}\\nstate: {{- pad .State 1 0}}\\nstatus: {{- pad .Status 1 0}}\\nnames: {{.Names}}\\nlabels: {{- pad .Labels 1 0}}\\nports: {{- pad .Ports 1 0}}\\n${size ? "size: {{.Size}}\\n" : ""}`,
-      typeName: "*formatter.ContainerContext",
-      label: labelOf,
-      stdout,
-    });
+    const render = () =>
+      renderList(rows, {
+        // unlike other lists, where a format wins over --quiet
+        format: quiet ? undefined : format,
+        quiet,
+        columns: containerColumns({ truncate: !flags["no-trunc"], nowMs: Date.now() }),
+        defaultFormat: `table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}${size ? "\\t{{.Size}}" : ""}`,
+        rawFormat: `container_id: {{.ID}}\\nimage: {{.Image}}\\ncommand: {{.Command}}\\ncreated_at: {{.CreatedAt}}\\nstate: {{- pad .State 1 0}}\\nstatus: {{- pad .Status 1 0}}\\nnames: {{.Names}}\\nlabels: {{- pad .Labels 1 0}}\\nports: {{- pad .Ports 1 0}}\\n${size ? "size: {{.Size}}\\n" : ""}`,
+        typeName: "*formatter.ContainerContext",
+        label: labelOf,
+        stdout,
+      });
     try {
       render();
     } catch (error) {
@@ -60,6 +68,8 @@ function checkFormat(format: string): void {
   try {
     compileTemplate(format);
   } catch (error) {
-    throw new Error(`failed to parse template: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`failed to parse template: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -16,11 +16,14 @@ export const port = command({
     const ports = NetworkSettings?.Ports ?? {};
     if (wanted !== undefined) {
       const bindings = ports[portKey(wanted)];
-      if (!bindings || bindings.length === 0) throw new ExitError(1, `Error: No public port '${wanted}' published for ${id}`);
+      if (!bindings || bindings.length === 0)
+        throw new ExitError(1, `Error: No public port '${wanted}' published for ${id}`);
       stdout.write(bindings.map((binding) => `${address(binding)}\n`).join(""));
       return;
     }
-    const lines = Object.entries(ports).flatMap(([from, bindings]) => (bindings ?? []).map((binding) => `${from} -> ${address(binding)}\n`));
+    const lines = Object.entries(ports).flatMap(([from, bindings]) =>
+      (bindings ?? []).map((binding) => `${from} -> ${address(binding)}\n`),
+    );
     stdout.write(lines.sort(byPort).join(""));
   },
 });
@@ -41,9 +44,15 @@ function byPort(one: string, other: string): number {
 
 function portKey(wanted: string): string {
   const [number = "", proto = "tcp"] = wanted.split("/", 2);
-  if (!/^\d+$/.test(number)) throw new ExitError(1, `Error: invalid port (${number}): strconv.ParseUint: parsing "${number}": invalid syntax`);
-  if (Number(number) > 65535) throw new ExitError(1, `Error: invalid port (${number}): strconv.ParseUint: parsing "${number}": value out of range`);
+  if (!/^\d+$/.test(number))
+    throw new ExitError(1, `Error: invalid port (${number}): strconv.ParseUint: parsing "${number}": invalid syntax`);
+  if (Number(number) > 65535)
+    throw new ExitError(
+      1,
+      `Error: invalid port (${number}): strconv.ParseUint: parsing "${number}": value out of range`,
+    );
   return `${Number(number)}/${proto.toLowerCase()}`;
 }
 
-const address = ({ HostIp, HostPort }: PortBinding): string => `${HostIp?.includes(":") === true ? `[${HostIp}]` : HostIp}:${HostPort}`;
+const address = ({ HostIp, HostPort }: PortBinding): string =>
+  `${HostIp?.includes(":") === true ? `[${HostIp}]` : HostIp}:${HostPort}`;

@@ -11,10 +11,17 @@ export const restart = command({
   flags: {
     signal: { type: "string", short: "s", help: "Signal to send to the container" },
     timeout: { type: "int", short: "t", help: "Seconds to wait before the container is killed" },
-    time: { type: "int", hidden: true, deprecated: "use --timeout instead", help: "Seconds to wait before the container is killed" },
+    time: {
+      type: "int",
+      hidden: true,
+      deprecated: "use --timeout instead",
+      help: "Seconds to wait before the container is killed",
+    },
   },
   async run(context) {
     const { flags, engine } = context;
-    await each(context, context.args, (id) => engine.call("ContainerRestart", { id, signal: flags.signal, t: flags.timeout ?? flags.time }));
+    await each(context, context.args, (id) =>
+      engine.call("ContainerRestart", { id, signal: flags.signal, t: flags.timeout ?? flags.time }),
+    );
   },
 });

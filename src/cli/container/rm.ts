@@ -22,7 +22,12 @@ export const rm = command({
       await engine.call("ContainerDelete", { id, v: flags.volumes, force: flags.force, link: flags.link });
       return undefined;
     };
-    const results = args.map((name) => remove(name).then(() => undefined, (error: unknown) => ({ error })));
+    const results = args.map((name) =>
+      remove(name).then(
+        () => undefined,
+        (error: unknown) => ({ error }),
+      ),
+    );
     let failed = false;
     for (const [index, result] of results.entries()) {
       const failure = await result;

@@ -1,4 +1,9 @@
-import type { ContainerBlkioStatEntry, ContainerCPUStats, ContainerMemoryStats, ContainerStatsResponse } from "../../spec/engine/types.gen.ts";
+import type {
+  ContainerBlkioStatEntry,
+  ContainerCPUStats,
+  ContainerMemoryStats,
+  ContainerStatsResponse,
+} from "../../spec/engine/types.gen.ts";
 import type { ColumnTable } from "../render/table.ts";
 import { bytesSize, humanSize, shortId } from "../render/units.ts";
 
@@ -61,17 +66,32 @@ const blockBytes = (entries: readonly ContainerBlkioStatEntry[], letter: string)
 /** The columns of `stats`, docker's names. */
 export function statsColumns(truncate: boolean): ColumnTable<StatsRow> {
   const pair = (one: string, other: string): string => `${one} / ${other}`;
-  const show = (text: (sample: StatsSample) => string, none: string) => ({ sample }: StatsRow) => (sample === undefined ? none : text(sample));
+  const show =
+    (text: (sample: StatsSample) => string, none: string) =>
+    ({ sample }: StatsRow) =>
+      sample === undefined ? none : text(sample);
   const percent = (value: number): string => `${value.toFixed(2)}%`;
   return {
     Container: { header: "CONTAINER", value: ({ container }) => container },
     Name: { header: "NAME", value: ({ name }) => name || "--" },
     ID: { header: "CONTAINER ID", value: ({ id }) => (id === "" ? "--" : truncate ? shortId(id) : id) },
     CPUPerc: { header: "CPU %", value: show(({ cpuPercent: value }) => percent(value), "--") },
-    MemUsage: { header: "MEM USAGE / LIMIT", value: show((s) => pair(bytesSize(s.memoryBytes), bytesSize(s.memoryLimitBytes)), "-- / --") },
-    MemPerc: { header: "MEM %", value: show((s) => percent(s.memoryLimitBytes === 0 ? 0 : (s.memoryBytes / s.memoryLimitBytes) * 100), "--") },
-    NetIO: { header: "NET I/O", value: show((s) => pair(humanSize(s.receivedBytes, 3), humanSize(s.sentBytes, 3)), "--") },
-    BlockIO: { header: "BLOCK I/O", value: show((s) => pair(humanSize(s.readBytes, 3), humanSize(s.writtenBytes, 3)), "--") },
+    MemUsage: {
+      header: "MEM USAGE / LIMIT",
+      value: show((s) => pair(bytesSize(s.memoryBytes), bytesSize(s.memoryLimitBytes)), "-- / --"),
+    },
+    MemPerc: {
+      header: "MEM %",
+      value: show((s) => percent(s.memoryLimitBytes === 0 ? 0 : (s.memoryBytes / s.memoryLimitBytes) * 100), "--"),
+    },
+    NetIO: {
+      header: "NET I/O",
+      value: show((s) => pair(humanSize(s.receivedBytes, 3), humanSize(s.sentBytes, 3)), "--"),
+    },
+    BlockIO: {
+      header: "BLOCK I/O",
+      value: show((s) => pair(humanSize(s.readBytes, 3), humanSize(s.writtenBytes, 3)), "--"),
+    },
     PIDs: { header: "PIDS", value: show(({ processes }) => String(processes), "--") },
   };
 }

@@ -27,7 +27,8 @@ export const stats = command({
     const options = {
       format,
       columns: statsColumns(!flags["no-trunc"]),
-      defaultFormat: "table {{.ID}}\\t{{.Name}}\\t{{.CPUPerc}}\\t{{.MemUsage}}\\t{{.MemPerc}}\\t{{.NetIO}}\\t{{.BlockIO}}\\t{{.PIDs}}",
+      defaultFormat:
+        "table {{.ID}}\\t{{.Name}}\\t{{.CPUPerc}}\\t{{.MemUsage}}\\t{{.MemPerc}}\\t{{.NetIO}}\\t{{.BlockIO}}\\t{{.PIDs}}",
       typeName: "*container.statsContext",
       stdout,
     };
@@ -70,16 +71,25 @@ function row(container: string, reply: ContainerStatsResponse): StatsRow {
   const id = reply.id ?? "";
   // a container that does not run answers with zeros and without a time of reading
   const runs = reply.read !== undefined && reply.read !== null && !reply.read.startsWith("0001-");
-  return { container, id, name: (reply.name ?? "").replace(/^\//, ""), sample: runs || id !== "" ? readSample(reply) : undefined };
+  return {
+    container,
+    id,
+    name: (reply.name ?? "").replace(/^\//, ""),
+    sample: runs || id !== "" ? readSample(reply) : undefined,
+  };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => {
-    clearTimeout(timer);
-    resolve();
-  }, { once: true });
+  signal.addEventListener(
+    "abort",
+    () => {
+      clearTimeout(timer);
+      resolve();
+    },
+    { once: true },
+  );
   return promise;
 }
 
@@ -109,7 +119,11 @@ class Board {
     this.#rows.set(container, { container, id: "", name: "", sample: undefined });
     const { promise, resolve } = Promise.withResolvers<void>();
     try {
-      const { body } = await this.#engine.stream("ContainerStats", { id: container, stream: true }, { signal: this.#signal });
+      const { body } = await this.#engine.stream(
+        "ContainerStats",
+        { id: container, stream: true },
+        { signal: this.#signal },
+      );
       void this.#read(container, body, resolve).catch((error: unknown) => this.#fail(error));
     } catch (error) {
       this.#rows.delete(container);

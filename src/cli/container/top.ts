@@ -12,7 +12,10 @@ export const top = command({
   flags: {},
   async run({ args, engine, stdout }) {
     const [id = "", ...options] = args;
-    const { Titles, Processes } = await engine.call("ContainerTop", { id, ...(options.length > 0 ? { ps_args: options.join(" ") } : {}) });
+    const { Titles, Processes } = await engine.call("ContainerTop", {
+      id,
+      ...(options.length > 0 ? { ps_args: options.join(" ") } : {}),
+    });
     const rows = [Titles ?? [], ...(Processes ?? [])].map((cells) => `${cells.join("\t")}\n`);
     stdout.write(alignTabs(rows.join(""), { minWidth: 20, padding: 3 }));
   },

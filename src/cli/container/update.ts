@@ -15,7 +15,11 @@ export const update = command({
   flags: {
     ...resourceFlags,
     "kernel-memory": { type: "bytes", hidden: true, help: "Limit of kernel memory (ignored by current kernels)" },
-    restart: { type: "string", complete: ["always", "no", "on-failure", "unless-stopped"], help: "What to do when the container exits" },
+    restart: {
+      type: "string",
+      complete: ["always", "no", "on-failure", "unless-stopped"],
+      help: "What to do when the container exits",
+    },
   },
   async run(context) {
     const { flags, set, args, engine, stderr } = context;

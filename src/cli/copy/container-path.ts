@@ -13,7 +13,11 @@ const linkBit = 0x08000000;
 const specialBits = 0x04000000 | 0x02000000 | 0x01000000; // device, named pipe, socket
 
 /** What is at a path in a container (its last part is not followed). Undefined where there is nothing. */
-export async function statContainerPath(engine: EngineClient, id: string, path: string): Promise<ContainerPath | undefined> {
+export async function statContainerPath(
+  engine: EngineClient,
+  id: string,
+  path: string,
+): Promise<ContainerPath | undefined> {
   try {
     const { headers, body } = await engine.stream("ContainerArchiveInfo", { id, path });
     body.resume();
@@ -31,5 +35,10 @@ export function readPathStat(headers: Readonly<Record<string, string>>): Contain
   const stat = JSON.parse(text) as { mode?: number; linkTarget?: string };
   const mode = stat.mode ?? 0;
   const has = (bits: number): boolean => (mode & bits) !== 0;
-  return { isFolder: has(folderBit), isLink: has(linkBit), isFile: !has(folderBit) && !has(linkBit) && !has(specialBits), linkTarget: stat.linkTarget ?? "" };
+  return {
+    isFolder: has(folderBit),
+    isLink: has(linkBit),
+    isFile: !has(folderBit) && !has(linkBit) && !has(specialBits),
+    linkTarget: stat.linkTarget ?? "",
+  };
 }

@@ -27,7 +27,8 @@ export const cp = command({
     const say = (bytes: number, target: string): void => {
       if (!flags.quiet && stderr.isTTY) stderr.write(`Successfully copied ${humanSize(bytes, 3)} to ${target}\n`);
     };
-    if (source.container !== "" && destination.container !== "") throw new Error("copying between containers is not supported");
+    if (source.container !== "" && destination.container !== "")
+      throw new Error("copying between containers is not supported");
     if (source.container !== "") {
       const { copyFromContainer } = await import("./from-container.ts");
       const copied = await copyFromContainer(context, source.container, paths, options);

@@ -31,7 +31,10 @@ export async function copyFromContainer(
     return undefined;
   }
   const stat = readPathStat(headers);
-  const placement = place({ path: source.path, isFolder: stat.isFolder, rebase: source.rebase }, inspectDestination(local));
+  const placement = place(
+    { path: source.path, isFolder: stat.isFolder, rebase: source.rebase },
+    inspectDestination(local),
+  );
   const { base } = splitEntry(source.path);
   const counted = new Counter();
   await unpackLocal(body.pipe(counted), {
@@ -50,13 +53,21 @@ export async function copyFromContainer(
 export class Counter extends Transform {
   bytes = 0;
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: (error: Error | null, chunk: Buffer) => void): void {
+  override _transform(
+    chunk: Buffer,
+    _encoding: BufferEncoding,
+    done: (error: Error | null, chunk: Buffer) => void,
+  ): void {
     this.bytes += chunk.length;
     done(null, chunk);
   }
 }
 
-async function followLink(engine: CommandContext["engine"], container: string, path: string): Promise<{ path: string; rebase: string | undefined }> {
+async function followLink(
+  engine: CommandContext["engine"],
+  container: string,
+  path: string,
+): Promise<{ path: string; rebase: string | undefined }> {
   const stat = await statContainerPath(engine, container, path);
   if (stat?.isLink !== true) return { path, rebase: undefined };
   const target = isAbsolute(stat.linkTarget) ? stat.linkTarget : join(splitEntry(path).folder, stat.linkTarget);
@@ -67,7 +78,8 @@ async function followLink(engine: CommandContext["engine"], container: string, p
 /** docker's check before anything is fetched. */
 function checkOutputPath(path: string): void {
   const folder = dirname(clean(path));
-  if (statSync(folder, { throwIfNoEntry: false }) === undefined) throw new Error(`invalid output path: directory "${folder}" does not exist`);
+  if (statSync(folder, { throwIfNoEntry: false }) === undefined)
+    throw new Error(`invalid output path: directory "${folder}" does not exist`);
   const there = statSync(path, { throwIfNoEntry: false });
   if (there?.isBlockDevice() === true || there?.isCharacterDevice() === true) throw new Error("got a device");
 }

@@ -43,7 +43,8 @@ async function addTree(archive: Pack, tree: Tree, path: string): Promise<void> {
   if (stat.isSocket()) return;
   await addEntry(archive, tree, path, stat);
   if (!stat.isDirectory()) return;
-  for (const child of (await readdir(full)).sort()) await addTree(archive, tree, path === "." ? `./${child}` : `${path}/${child}`);
+  for (const child of (await readdir(full)).sort())
+    await addTree(archive, tree, path === "." ? `./${child}` : `${path}/${child}`);
 }
 
 async function addEntry(archive: Pack, tree: Tree, path: string, stat: Stats): Promise<void> {
@@ -53,7 +54,13 @@ async function addEntry(archive: Pack, tree: Tree, path: string, stat: Stats): P
   if (stat.isDirectory()) return entry(archive, { ...header, name: `${name}/`, type: "directory" });
   if (stat.isSymbolicLink()) return entry(archive, { ...header, type: "symlink", linkname: await readlink(full) });
   if (stat.isFIFO()) return entry(archive, { ...header, type: "fifo" });
-  if (!stat.isFile()) return entry(archive, { ...header, type: stat.isBlockDevice() ? "block-device" : "character-device", devmajor: stat.rdev >> 8, devminor: stat.rdev & 0xff });
+  if (!stat.isFile())
+    return entry(archive, {
+      ...header,
+      type: stat.isBlockDevice() ? "block-device" : "character-device",
+      devmajor: stat.rdev >> 8,
+      devminor: stat.rdev & 0xff,
+    });
   const inode = `${stat.dev}:${stat.ino}`;
   const first = stat.nlink > 1 ? tree.links.get(inode) : undefined;
   if (first !== undefined) return entry(archive, { ...header, type: "link", linkname: first });

@@ -26,13 +26,25 @@ describe("place", () => {
   });
 
   test("a file onto a file, or to a new name, takes that name", () => {
-    expect(place(file, { path: "/t/g", exists: true, isFolder: false })).toEqual({ folder: "/t", rename: { from: "f", to: "g" } });
-    expect(place(file, { path: "/t/g", exists: false, isFolder: false })).toEqual({ folder: "/t", rename: { from: "f", to: "g" } });
+    expect(place(file, { path: "/t/g", exists: true, isFolder: false })).toEqual({
+      folder: "/t",
+      rename: { from: "f", to: "g" },
+    });
+    expect(place(file, { path: "/t/g", exists: false, isFolder: false })).toEqual({
+      folder: "/t",
+      rename: { from: "f", to: "g" },
+    });
   });
 
   test("a folder makes the folder that is not there, and is no file", () => {
-    expect(place(folder, { path: "/t/new", exists: false, isFolder: false })).toEqual({ folder: "/t", rename: { from: "d", to: "new" } });
-    expect(place({ path: "/s/d/.", isFolder: true }, { path: "/t/new", exists: false, isFolder: false })).toEqual({ folder: "/t", rename: { from: ".", to: "new" } });
+    expect(place(folder, { path: "/t/new", exists: false, isFolder: false })).toEqual({
+      folder: "/t",
+      rename: { from: "d", to: "new" },
+    });
+    expect(place({ path: "/s/d/.", isFolder: true }, { path: "/t/new", exists: false, isFolder: false })).toEqual({
+      folder: "/t",
+      rename: { from: ".", to: "new" },
+    });
     expect(() => place(folder, { path: "/t/g", exists: true, isFolder: false })).toThrow("cannot copy directory");
   });
 

@@ -22,7 +22,11 @@ export async function copyToContainer(
   const put = async (folder: string, archive: Readable): Promise<void> => {
     archive.on("error", (error) => counted.destroy(error));
     const query = { noOverwriteDirNonDir: "true", ...(options.archive ? { copyUIDGID: "true" } : {}) };
-    const { body } = await engine.stream("PutContainerArchive", { id: container, path: folder, ...query }, { upload: archive.pipe(counted) });
+    const { body } = await engine.stream(
+      "PutContainerArchive",
+      { id: container, path: folder, ...query },
+      { upload: archive.pipe(counted) },
+    );
     body.resume();
   };
   if (paths.source === "-") {
@@ -32,7 +36,10 @@ export async function copyToContainer(
   }
   const source = inspectSource(absolute(paths.source, process.cwd()), options.followLink);
   const { folder, base } = splitEntry(source.path);
-  const placement = place({ path: source.path, isFolder: source.stat.isDirectory(), rebase: source.rebase }, destination);
+  const placement = place(
+    { path: source.path, isFolder: source.stat.isDirectory(), rebase: source.rebase },
+    destination,
+  );
   await put(
     placement.folder,
     packLocal({
@@ -47,7 +54,11 @@ export async function copyToContainer(
   return { bytes: counted.bytes };
 }
 
-async function inspectDestination(engine: CommandContext["engine"], container: string, given: string): Promise<Destination> {
+async function inspectDestination(
+  engine: CommandContext["engine"],
+  container: string,
+  given: string,
+): Promise<Destination> {
   let path = given;
   let stat = await statContainerPath(engine, container, path);
   if (stat?.isLink === true) {
@@ -55,7 +66,8 @@ async function inspectDestination(engine: CommandContext["engine"], container: s
     path = isAbsolute(target) ? target : posix.join(splitEntry(path).folder, target);
     stat = await statContainerPath(engine, container, path);
   }
-  if (stat !== undefined && !stat.isFolder && !stat.isFile) throw new Error(`destination "${container}:${given}" must be a directory or a regular file`);
+  if (stat !== undefined && !stat.isFolder && !stat.isFile)
+    throw new Error(`destination "${container}:${given}" must be a directory or a regular file`);
   return { path, exists: stat !== undefined, isFolder: stat?.isFolder === true };
 }
 
@@ -74,5 +86,7 @@ function resolveParent(path: string): { path: string; name: string | undefined }
   const resolved = join(realpathSync(folder), base);
   if (base !== ".") return { path: resolved, name: undefined };
   // `link/` and `link/.` lead through the link
-  return path.endsWith("/") ? rebaseName(path.replace(/\/$/, ""), realpathSync(path)) : { path: `${realpathSync(folder).replace(/\/$/, "")}/.`, name: undefined };
+  return path.endsWith("/")
+    ? rebaseName(path.replace(/\/$/, ""), realpathSync(path))
+    : { path: `${realpathSync(folder).replace(/\/$/, "")}/.`, name: undefined };
 }

@@ -1,5 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -22,7 +32,12 @@ const unpack = (entries: readonly (readonly [Header, string?])[], warnings: stri
   const archive = pack();
   for (const [header, content] of entries) archive.entry(header, content ?? "");
   archive.finalize();
-  return unpackLocal(Readable.from(archive, { objectMode: false }), { folder, name: (name) => name, owners: false, warn: (text) => void warnings.push(text) });
+  return unpackLocal(Readable.from(archive, { objectMode: false }), {
+    folder,
+    name: (name) => name,
+    owners: false,
+    warn: (text) => void warnings.push(text),
+  });
 };
 
 describe("an archive of a hostile container", () => {
@@ -36,7 +51,9 @@ describe("an archive of a hostile container", () => {
 
   test("cannot climb out through a link it brings", async () => {
     mkdirSync(join(base, "outside"));
-    await expect(unpack([[{ name: "link", type: "symlink", linkname: "../outside" }], [{ name: "link/file" }, "x"]])).rejects.toThrow();
+    await expect(
+      unpack([[{ name: "link", type: "symlink", linkname: "../outside" }], [{ name: "link/file" }, "x"]]),
+    ).rejects.toThrow();
     expect(existsSync(join(base, "outside/file"))).toBe(false);
   });
 
@@ -49,8 +66,13 @@ describe("an archive of a hostile container", () => {
 
   test("cannot reach a file outside by a hard link", async () => {
     writeFileSync(join(base, "victim"), "safe");
-    await expect(unpack([[{ name: "h", type: "link", linkname: "../victim" }]])).rejects.toThrow("outside of the destination");
-    await unpack([[{ name: "s", type: "symlink", linkname: "../victim" }], [{ name: "h", type: "link", linkname: "s" }]]);
+    await expect(unpack([[{ name: "h", type: "link", linkname: "../victim" }]])).rejects.toThrow(
+      "outside of the destination",
+    );
+    await unpack([
+      [{ name: "s", type: "symlink", linkname: "../victim" }],
+      [{ name: "h", type: "link", linkname: "s" }],
+    ]);
     // a hard link to the link, not to what it leads to
     expect(readlinkSync(join(folder, "h"))).toBe("../victim");
   });
@@ -58,13 +80,18 @@ describe("an archive of a hostile container", () => {
   test("cannot put a folder over a link to a folder", async () => {
     mkdirSync(join(base, "outside"));
     symlinkSync("../outside", join(folder, "d"));
-    await expect(unpack([[{ name: "d", type: "directory", mode: 0o777 }], [{ name: "d/f" }, "x"]])).rejects.toThrow("cannot overwrite non-directory with directory");
+    await expect(unpack([[{ name: "d", type: "directory", mode: 0o777 }], [{ name: "d/f" }, "x"]])).rejects.toThrow(
+      "cannot overwrite non-directory with directory",
+    );
     expect(existsSync(join(base, "outside/f"))).toBe(false);
   });
 
   test("makes no device, and says so", async () => {
     const warnings: string[] = [];
-    await unpack([[{ name: "sda", type: "block-device", devmajor: 8, devminor: 0 }], [{ name: "after" }, "x"]], warnings);
+    await unpack(
+      [[{ name: "sda", type: "block-device", devmajor: 8, devminor: 0 }], [{ name: "after" }, "x"]],
+      warnings,
+    );
     expect(existsSync(join(folder, "sda"))).toBe(false);
     expect(existsSync(join(folder, "after"))).toBe(true);
     expect(warnings).toEqual(["skipped sda: cannot make a block-device here"]);
@@ -88,15 +115,24 @@ test("what packLocal() packs unpackLocal() unpacks: modes, times, links, long na
   writeFileSync(join(source, "d", long), "long", { mode: 0o754 });
   writeFileSync(join(source, "empty"), "");
   symlinkSync("d", join(source, "link"));
-  await unpackLocal(packLocal({ folder: base, base: "source", name: (path) => path.replace(/^source/, "copy") }), { folder, name: (name) => name, owners: false, warn() {} });
+  await unpackLocal(packLocal({ folder: base, base: "source", name: (path) => path.replace(/^source/, "copy") }), {
+    folder,
+    name: (name) => name,
+    owners: false,
+    warn() {},
+  });
   expect(readFileSync(join(folder, "copy/d", long), "utf8")).toBe("long");
   expect(statSync(join(folder, "copy/d", long)).mode & 0o777).toBe(0o754);
-  expect(Math.trunc(statSync(join(folder, "copy/d")).mtimeMs / 1000)).toBe(Math.trunc(statSync(join(source, "d")).mtimeMs / 1000));
+  expect(Math.trunc(statSync(join(folder, "copy/d")).mtimeMs / 1000)).toBe(
+    Math.trunc(statSync(join(source, "d")).mtimeMs / 1000),
+  );
   expect(readlinkSync(join(folder, "copy/link"))).toBe("d");
   expect(statSync(join(folder, "copy/empty")).size).toBe(0);
 });
 
 test("packLocal() names the file that is not there", async () => {
   const archive = packLocal({ folder: base, base: "nosuch", name: (path) => path });
-  await expect(unpackLocal(archive, { folder, name: (name) => name, owners: false, warn() {} })).rejects.toThrow(`lstat ${base}/nosuch: no such file or directory`);
+  await expect(unpackLocal(archive, { folder, name: (name) => name, owners: false, warn() {} })).rejects.toThrow(
+    `lstat ${base}/nosuch: no such file or directory`,
+  );
 });

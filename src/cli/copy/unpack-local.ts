@@ -1,4 +1,18 @@
-import { closeSync, constants, fchmodSync, futimesSync, lchownSync, linkSync, lstatSync, lutimesSync, mkdirSync, openSync, rmSync, symlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  futimesSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
 import type { Readable } from "node:stream";
 import { extract, type Extract } from "tar-stream";
 
@@ -19,12 +33,15 @@ export async function unpackLocal(archive: Readable, options: UnpackOptions): Pr
   using root = new Folder(openSync(options.folder, constants.O_RDONLY | constants.O_DIRECTORY));
   const entries = extract();
   // one failure is told once: by the loop below
-  const feeding = feed(archive, entries).catch((error: unknown) => entries.destroy(error instanceof Error ? error : new Error(String(error))));
+  const feeding = feed(archive, entries).catch((error: unknown) =>
+    entries.destroy(error instanceof Error ? error : new Error(String(error))),
+  );
   const folderTimes: { parts: string[]; mtime: Date }[] = [];
   for await (const entry of entries) {
     const parts = partsOf(options.name(entry.header.name));
     await unpackEntry(root, parts, entry, options);
-    if (entry.header.type === "directory" && entry.header.mtime !== undefined) folderTimes.push({ parts, mtime: entry.header.mtime });
+    if (entry.header.type === "directory" && entry.header.mtime !== undefined)
+      folderTimes.push({ parts, mtime: entry.header.mtime });
     entry.resume();
   }
   await feeding;
@@ -89,7 +106,12 @@ function openFolder(path: string): number {
   }
 }
 
-async function unpackEntry(root: Folder, parts: readonly string[], entry: Entry, { name, owners, warn }: UnpackOptions): Promise<void> {
+async function unpackEntry(
+  root: Folder,
+  parts: readonly string[],
+  entry: Entry,
+  { name, owners, warn }: UnpackOptions,
+): Promise<void> {
   const { header } = entry;
   const mode = (header.mode ?? 0o644) & 0o7777;
   const mtime = header.mtime ?? new Date();
@@ -104,7 +126,11 @@ async function unpackEntry(root: Folder, parts: readonly string[], entry: Entry,
     case "contiguous-file": {
       const descriptor = root.within(parts, (path) => {
         clear(path);
-        const opened = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+        const opened = openSync(
+          path,
+          constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+          0o600,
+        );
         own(path);
         return opened;
       });
@@ -149,7 +175,7 @@ function makeFolder(path: string, mode: number, own: (path: string) => void): vo
 
 /** Local files: a write blocks for a moment at most, and there is nothing else to do meanwhile. */
 function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
 }
 
 class Descriptor implements Disposable {

@@ -26,16 +26,25 @@ export const attach = command({
     const id = Id ?? name;
     if (State?.Running !== true) throw new ExitError(1, "You cannot attach to a stopped container, start it first");
     if (State.Paused === true) throw new ExitError(1, "You cannot attach to a paused container, unpause it first");
-    if (State.Restarting === true) throw new ExitError(1, "You cannot attach to a restarting container, wait until it is running");
+    if (State.Restarting === true)
+      throw new ExitError(1, "You cannot attach to a restarting container, wait until it is running");
     const tty = Config?.Tty === true;
     const withStdin = !flags["no-stdin"] && Config?.OpenStdin === true;
     const refusal = checkTerminal(stdin, tty && withStdin);
     if (refusal !== undefined) throw new ExitError(1, refusal);
     const keys = flags["detach-keys"] ?? readConfigFile(configDir).detachKeys;
-    using _signals = flags["sig-proxy"] && !tty ? forwardSignals((signal) => engine.call("ContainerKill", { id, signal })) : undefined;
+    using _signals =
+      flags["sig-proxy"] && !tty ? forwardSignals((signal) => engine.call("ContainerKill", { id, signal })) : undefined;
     const [exit, { stream, multiplexed }] = await Promise.all([
       waitForExit(engine, id, "not-running"),
-      engine.hijack("ContainerAttach", { id, stream: true, stdin: withStdin, stdout: true, stderr: true, ...(keys === undefined ? {} : { detachKeys: keys }) }),
+      engine.hijack("ContainerAttach", {
+        id,
+        stream: true,
+        stdin: withStdin,
+        stdout: true,
+        stderr: true,
+        ...(keys === undefined ? {} : { detachKeys: keys }),
+      }),
     ]);
     using _raw = tty && withStdin ? rawMode(stdin) : undefined;
     using _size = tty ? followSize(stdout, (h, w) => engine.call("ContainerResize", { id, h, w })) : undefined;

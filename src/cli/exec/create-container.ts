@@ -3,7 +3,8 @@ import { ApiError, type EngineClient } from "../../client/engine-client.ts";
 import { ExitError } from "../exit-error.ts";
 import { openFailure } from "../values/env-file.ts";
 import { parseShortReference } from "../values/reference.ts";
-import type { CreateBody, CreateValues } from "./create-request.ts";
+import type { CreateValues } from "./create-flags.ts";
+import type { CreateBody } from "./create-request.ts";
 
 export interface CreateOptions {
   readonly engine: EngineClient;
@@ -24,7 +25,8 @@ export async function createContainer({ engine, flags, body, stderr, configDir }
     const { pullImage } = await import("../image/pull.ts");
     await pullImage({ engine, image, output: stderr, configDir, quiet: flags.quiet, ...platform });
   };
-  const create = () => engine.call("ContainerCreate", { ...(flags.name === undefined ? {} : { name: flags.name }), ...platform }, body);
+  const create = () =>
+    engine.call("ContainerCreate", { ...(flags.name === undefined ? {} : { name: flags.name }), ...platform }, body);
   if (flags.pull === "always") await pull();
   const created = await create().catch(async (error: unknown) => {
     // 404 of a create means that the image is missing (engine-api.md 0.6)
@@ -34,7 +36,9 @@ export async function createContainer({ engine, flags, body, stderr, configDir }
     return create();
   });
   if (body.HostConfig?.Dns?.some((address) => /^(127\.|::1$)/.test(address)) === true) {
-    stderr.write(`WARNING: Localhost DNS (${body.HostConfig.Dns.find((address) => /^(127\.|::1$)/.test(address))}) may fail in containers.\n`);
+    stderr.write(
+      `WARNING: Localhost DNS (${body.HostConfig.Dns.find((address) => /^(127\.|::1$)/.test(address))}) may fail in containers.\n`,
+    );
   }
   for (const warning of created.Warnings ?? []) stderr.write(`WARNING: ${warning}\n`);
   idFile.write(created.Id);
@@ -43,7 +47,8 @@ export async function createContainer({ engine, flags, body, stderr, configDir }
 
 /** Judges --pull before anything is asked of the daemon. */
 export function checkPull(pull: string): void {
-  if (!/^(always|missing|never)$/.test(pull)) throw new ExitError(125, `invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
+  if (!/^(always|missing|never)$/.test(pull))
+    throw new ExitError(125, `invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
 }
 
 /** `busybox` is `busybox:latest`; digests and ids stay. */
@@ -53,7 +58,8 @@ export function withTag(image: string): string {
 
 function openIdFile(path: string | undefined): Disposable & { write(id: string): void } {
   if (path === undefined || path === "") return { write() {}, [Symbol.dispose]() {} };
-  if (existsSync(path)) throw new Error(`container ID file found, make sure the other container isn't running or delete ${path}`);
+  if (existsSync(path))
+    throw new Error(`container ID file found, make sure the other container isn't running or delete ${path}`);
   let written = false;
   try {
     closeSync(openSync(path, "wx"));

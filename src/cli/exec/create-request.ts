@@ -1,4 +1,3 @@
-import type { FlagValues } from "../command.ts";
 import { ExitError } from "../exit-error.ts";
 import type { OperationTypes } from "../../spec/engine/operations.gen.ts";
 import type { ContainerConfig, HealthConfig, HostConfig } from "../../spec/engine/types.gen.ts";
@@ -12,7 +11,7 @@ import { parseRestartPolicy } from "../values/restart.ts";
 import { parseSecurityOptions } from "../values/security-opt.ts";
 import { parseThrottleBps, parseThrottleIops, parseWeightDevice } from "../values/throttle.ts";
 import { parseUlimit } from "../values/ulimit.ts";
-import type { createFlags } from "./create-flags.ts";
+import type { CreateValues } from "./create-flags.ts";
 import { effectiveCapabilities } from "./effective-capabilities.ts";
 import { gpuRequest } from "./gpu-request.ts";
 import { networking } from "./networking.ts";
@@ -20,7 +19,6 @@ import { resourceLimits } from "./resource-limits.ts";
 import { extraHost } from "./value-checks.ts";
 import { splitVolumes } from "./volume-specs.ts";
 
-export type CreateValues = FlagValues<typeof createFlags>;
 export type CreateBody = OperationTypes["ContainerCreate"]["body"];
 
 export interface CreateSource {
@@ -59,12 +57,17 @@ function build(source: CreateSource): CreateBody {
     Domainname: flags.domainname ?? "",
     User: flags.user ?? "",
     Image: source.image,
-    Env: [...readFiles(flags["env-file"], "env file", (name) => source.env[name]), ...flags.env.map((entry) => resolveEnv(entry, source.env))],
+    Env: [
+      ...readFiles(flags["env-file"], "env file", (name) => source.env[name]),
+      ...flags.env.map((entry) => resolveEnv(entry, source.env)),
+    ],
     Cmd: source.command.length > 0 ? [...source.command] : null,
     WorkingDir: flags.workdir ?? "",
     Labels: { ...keyValueMap(readFiles(flags["label-file"], "env file")), ...parseLabels(flags.label) },
     ExposedPorts: ports.exposed as Record<string, Record<string, unknown>>,
-    ...(volumes.anonymous.length > 0 ? { Volumes: Object.fromEntries(volumes.anonymous.map((path) => [path, {}])) } : {}),
+    ...(volumes.anonymous.length > 0
+      ? { Volumes: Object.fromEntries(volumes.anonymous.map((path) => [path, {}])) }
+      : {}),
     // an empty --entrypoint removes the image's: docker sends one empty word for it
     ...(source.set.has("entrypoint") ? { Entrypoint: [flags.entrypoint ?? ""] } : {}),
     ...(flags["stop-signal"] === undefined ? {} : { StopSignal: flags["stop-signal"] }),
@@ -72,22 +75,36 @@ function build(source: CreateSource): CreateBody {
     ...health(source),
   };
   checkMac(flags["mac-address"]);
-  return { ...config, HostConfig: hostConfig(source, volumes.binds, ports.bindings), NetworkingConfig: { EndpointsConfig: endpoints } };
+  return {
+    ...config,
+    HostConfig: hostConfig(source, volumes.binds, ports.bindings),
+    NetworkingConfig: { EndpointsConfig: endpoints },
+  };
 }
 
 /** Accepted for scripts' sake by the grammar alone; docker refuses them here too. */
 function refuseWindowsFlags(set: ReadonlySet<string>): void {
   const given = ["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"].filter((name) => set.has(name));
   if (given.length === 0) return;
-  throw new ExitError(1, given.map((name) => `"--${name}" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux`).join("\n"));
+  throw new ExitError(
+    1,
+    given
+      .map(
+        (name) =>
+          `"--${name}" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux`,
+      )
+      .join("\n"),
+  );
 }
 
 function checkMac(mac: string | undefined): void {
-  if (mac !== undefined && !/^([0-9a-fA-F]{2}[:-]){5}([0-9a-fA-F]{2})$/.test(mac)) throw new Error(`${mac} is not a valid mac address`);
+  if (mac !== undefined && !/^([0-9a-fA-F]{2}[:-]){5}([0-9a-fA-F]{2})$/.test(mac))
+    throw new Error(`${mac} is not a valid mac address`);
 }
 
 function streams({ flags, detached }: CreateSource): ContainerConfig {
-  if (detached && flags.attach.length > 0) throw new ExitError(1, "conflicting options: cannot specify both --attach and --detach");
+  if (detached && flags.attach.length > 0)
+    throw new ExitError(1, "conflicting options: cannot specify both --attach and --detach");
   const wanted = new Set(flags.attach.map((name) => name.toLowerCase()));
   const every = wanted.size === 0 && !detached;
   const stdin = wanted.has("stdin") || (flags.interactive && !detached);
@@ -120,17 +137,32 @@ function health({ flags, set }: CreateSource): { Healthcheck?: HealthConfig } {
   const Retries = flags["health-retries"] ?? 0;
   if (Retries < 0) throw new Error("--health-retries cannot be negative");
   const command = flags["health-cmd"];
-  return { Healthcheck: { ...(command ? { Test: ["CMD-SHELL", command] } : {}), Interval, Timeout, StartPeriod, StartInterval, Retries } };
+  return {
+    Healthcheck: {
+      ...(command ? { Test: ["CMD-SHELL", command] } : {}),
+      Interval,
+      Timeout,
+      StartPeriod,
+      StartInterval,
+      Retries,
+    },
+  };
 }
 
-function hostConfig({ flags, set }: CreateSource, binds: string[], bindings: NonNullable<HostConfig["PortBindings"]>): HostConfig {
+function hostConfig(
+  { flags, set }: CreateSource,
+  binds: string[],
+  bindings: NonNullable<HostConfig["PortBindings"]>,
+): HostConfig {
   const security = parseSecurityOptions(flags["security-opt"]);
   const restart = parseRestartPolicy(flags.restart);
-  if (flags.rm && set.has("restart") && flags.restart !== "no" && flags.restart !== "") throw new Error("conflicting options: cannot specify both --restart and --rm");
+  if (flags.rm && set.has("restart") && flags.restart !== "no" && flags.restart !== "")
+    throw new Error("conflicting options: cannot specify both --restart and --rm");
   for (const rule of flags["device-cgroup-rule"]) checkDeviceCgroupRule(rule);
   checkModes(flags);
   const swappiness = flags["memory-swappiness"];
-  if (swappiness < -1 || swappiness > 100) throw new Error(`invalid value: ${swappiness}. Valid memory swappiness range is 0-100`);
+  if (swappiness < -1 || swappiness > 100)
+    throw new Error(`invalid value: ${swappiness}. Valid memory swappiness range is 0-100`);
   return {
     Binds: binds.length > 0 ? binds : null,
     ContainerIDFile: flags.cidfile ?? "",
@@ -203,7 +235,8 @@ function logConfig(flags: CreateValues): NonNullable<HostConfig["LogConfig"]> {
 /** Names of namespaces that only the client refuses; the daemon's own checks come after. */
 function checkModes(flags: CreateValues): void {
   const container = /^container:./;
-  if (!/^(|host)$/.test(flags.pid ?? "") && !container.test(flags.pid ?? "")) throw new Error("--pid: invalid PID mode");
+  if (!/^(|host)$/.test(flags.pid ?? "") && !container.test(flags.pid ?? ""))
+    throw new Error("--pid: invalid PID mode");
   if (!/^(|host)$/.test(flags.uts ?? "")) throw new Error("--uts: invalid UTS mode");
   if (!/^(|host)$/.test(flags.userns ?? "")) throw new Error("--userns: invalid USER mode");
   if (!/^(|host|private)$/.test(flags.cgroupns ?? "")) throw new Error("--cgroupns: invalid CGROUP mode");

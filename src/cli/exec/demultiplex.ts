@@ -24,7 +24,7 @@ export class Demultiplexer {
     let runStart = 0;
     let runEnd = 0;
     let runKind: FrameKind = this.#kind;
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = 0; at < chunk.length;) {
       if (this.#left === 0) {
         at = this.#readHeader(chunk, at);
         continue;

@@ -2,7 +2,10 @@
  * Capabilities in the form the API takes (CAP_NET_ADMIN, ALL), sorted. What is added is not dropped, and ALL stands
  * for every other name, as in docker.
  */
-export function effectiveCapabilities(add: readonly string[], drop: readonly string[]): { CapAdd: string[] | null; CapDrop: string[] | null } {
+export function effectiveCapabilities(
+  add: readonly string[],
+  drop: readonly string[],
+): { CapAdd: string[] | null; CapDrop: string[] | null } {
   const added = normalized(add);
   const dropped = normalized(drop);
   for (const name of added) dropped.delete(name);

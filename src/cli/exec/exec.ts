@@ -30,7 +30,10 @@ export const exec = command({
   async run({ flags, args, engine, env, stdin, stdout, stderr, configDir }) {
     const [container = "", ...Cmd] = args;
     const { tty, detach } = flags;
-    const Env = [...flags["env-file"].flatMap((path) => readKeyValueFile(path, { lookup: (name) => env[name] })), ...flags.env.map((entry) => resolveEnv(entry, env))];
+    const Env = [
+      ...flags["env-file"].flatMap((path) => readKeyValueFile(path, { lookup: (name) => env[name] })),
+      ...flags.env.map((entry) => resolveEnv(entry, env)),
+    ];
     const refusal = checkTerminal(stdin, tty && flags.interactive && !detach);
     const keys = flags["detach-keys"] ?? readConfigFile(configDir).detachKeys;
     const detachKeys = keys === undefined || keys === "" ? {} : { DetachKeys: keys };
@@ -40,24 +43,32 @@ export const exec = command({
       await engine.call("ContainerInspect", { id: container });
       throw new ExitError(1, refusal);
     }
-    const { Id: id } = await engine.call("ContainerExec", { id: container }, {
-      AttachStdin: flags.interactive && !detach,
-      AttachStdout: !detach,
-      AttachStderr: !detach,
-      Cmd,
-      Env,
-      Privileged: flags.privileged,
-      Tty: tty,
-      User: flags.user ?? "",
-      WorkingDir: flags.workdir ?? "",
-      ...detachKeys,
-      ...ConsoleSize,
-    });
+    const { Id: id } = await engine.call(
+      "ContainerExec",
+      { id: container },
+      {
+        AttachStdin: flags.interactive && !detach,
+        AttachStdout: !detach,
+        AttachStderr: !detach,
+        Cmd,
+        Env,
+        Privileged: flags.privileged,
+        Tty: tty,
+        User: flags.user ?? "",
+        WorkingDir: flags.workdir ?? "",
+        ...detachKeys,
+        ...ConsoleSize,
+      },
+    );
     if (detach) {
       await engine.call("ExecStart", { id }, { Detach: true, Tty: tty });
       return 0;
     }
-    const { stream, multiplexed } = await engine.hijack("ExecStart", { id }, { body: { Detach: false, Tty: tty, ...ConsoleSize } });
+    const { stream, multiplexed } = await engine.hijack(
+      "ExecStart",
+      { id },
+      { body: { Detach: false, Tty: tty, ...ConsoleSize } },
+    );
     using _raw = tty && flags.interactive ? rawMode(stdin) : undefined;
     using _size = tty ? followSize(stdout, (h, w) => engine.call("ExecResize", { id, h, w })) : undefined;
     const ending = await pump({

@@ -2,7 +2,20 @@
  * What is passed to the container by --sig-proxy. docker passes every signal a program can catch but SIGCHLD, SIGPIPE
  * and SIGURG; these are the ones that somebody sends.
  */
-const forwarded = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGTERM", "SIGCONT", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGWINCH"] as const;
+const forwarded = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGTERM",
+  "SIGCONT",
+  "SIGTSTP",
+  "SIGTTIN",
+  "SIGTTOU",
+  "SIGWINCH",
+] as const;
 
 /** Passes signals to `send` until disposed; a third SIGINT or SIGTERM ends us all the same, as docker does. */
 export function forwardSignals(send: (name: string) => Promise<unknown>): Disposable {

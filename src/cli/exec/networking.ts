@@ -1,15 +1,22 @@
 import type { EndpointSettings } from "../../spec/engine/types.gen.ts";
 import { endpointSettings, parseNetwork, type NetworkAttachment } from "../values/network.ts";
-import type { CreateValues } from "./create-request.ts";
+import type { CreateValues } from "./create-flags.ts";
 
 /** The endpoints of the networks asked for. --ip, --link, --network-alias and kin belong to the first network. */
 export function networking(flags: CreateValues): Record<string, EndpointSettings> {
   const attachments = [...flags.network, ...flags.net].map(parseNetwork);
   const alone = attachments.length < 2;
-  const first = attachments[0] ?? { target: "default", aliases: [], driverOptions: {}, linkLocalAddresses: [], long: false };
+  const first = attachments[0] ?? {
+    target: "default",
+    aliases: [],
+    driverOptions: {},
+    linkLocalAddresses: [],
+    long: false,
+  };
   const endpoints: Record<string, EndpointSettings> = {};
   for (const attachment of attachments.length === 0 ? [first] : attachments) {
-    if (Object.hasOwn(endpoints, attachment.target)) throw new Error(`network "${attachment.target}" is specified multiple times`);
+    if (Object.hasOwn(endpoints, attachment.target))
+      throw new Error(`network "${attachment.target}" is specified multiple times`);
     const links = attachment === first ? applyFlags(attachment, flags) : [];
     checkScoped(attachment);
     const settings = endpointSettings(attachment);
@@ -19,7 +26,8 @@ export function networking(flags: CreateValues): Record<string, EndpointSettings
     endpoints[attachment.target] = settings;
   }
   const kinds = new Set(attachments.map(({ target }) => isUserDefined(target)));
-  if (kinds.size > 1) throw new Error("conflicting options: cannot attach both user-defined and non-user-defined network-modes");
+  if (kinds.size > 1)
+    throw new Error("conflicting options: cannot attach both user-defined and non-user-defined network-modes");
   return endpoints;
 }
 
@@ -27,7 +35,8 @@ const isUserDefined = (target: string): boolean => !/^(default|bridge|host|none|
 
 function applyFlags(attachment: NetworkAttachment, flags: CreateValues): string[] {
   const aliases = [...flags["network-alias"], ...flags["net-alias"]];
-  const clash = (flag: string, what: string) => new Error(`conflicting options: cannot specify both --${flag} and per-network ${what}`);
+  const clash = (flag: string, what: string) =>
+    new Error(`conflicting options: cannot specify both --${flag} and per-network ${what}`);
   if (aliases.length > 0) {
     if (attachment.aliases.length > 0) throw clash("network-alias", "alias");
     attachment.aliases = aliases;
@@ -53,5 +62,6 @@ function applyFlags(attachment: NetworkAttachment, flags: CreateValues): string[
 
 function checkScoped({ target, aliases }: NetworkAttachment): void {
   if (target.trim() === "") throw new Error("no name set for network");
-  if (aliases.length > 0 && !isUserDefined(target)) throw new Error("network-scoped aliases are only supported for user-defined networks");
+  if (aliases.length > 0 && !isUserDefined(target))
+    throw new Error("network-scoped aliases are only supported for user-defined networks");
 }

@@ -3,7 +3,13 @@ import { checkCpus, checkMemorySwap, checkUnsigned } from "./value-checks.ts";
 
 /** Limits that `run`, `create` and `update` share. */
 export const resourceFlags = {
-  "blkio-weight": { type: "int", valueName: "uint16", check: checkUnsigned(16), defaultText: "0", help: "Weight of block IO, 10 to 1000; 0 switches it off" },
+  "blkio-weight": {
+    type: "int",
+    valueName: "uint16",
+    check: checkUnsigned(16),
+    defaultText: "0",
+    help: "Weight of block IO, 10 to 1000; 0 switches it off",
+  },
   "cpu-period": { type: "int", help: "Period of the CFS quota in microseconds" },
   "cpu-quota": { type: "int", help: "CFS quota in microseconds per period" },
   "cpu-rt-period": { type: "int", help: "Real-time period in microseconds" },
@@ -14,6 +20,11 @@ export const resourceFlags = {
   "cpuset-mems": { type: "string", help: "Memory nodes to use (0-3, 0,1)" },
   memory: { type: "bytes", short: "m", help: "Memory limit" },
   "memory-reservation": { type: "bytes", help: "Memory soft limit" },
-  "memory-swap": { type: "string", valueName: "bytes", check: checkMemorySwap, help: "Limit of memory and swap together; -1 for unlimited swap" },
+  "memory-swap": {
+    type: "string",
+    valueName: "bytes",
+    check: checkMemorySwap,
+    help: "Limit of memory and swap together; -1 for unlimited swap",
+  },
   "pids-limit": { type: "int", help: "Limit of processes and threads; -1 for none" },
 } as const satisfies FlagTable;

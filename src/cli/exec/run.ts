@@ -3,8 +3,8 @@ import { command, type CommandContext } from "../command.ts";
 import { ExitError } from "../exit-error.ts";
 import { failureText } from "../failure.ts";
 import { checkPull, createContainer } from "./create-container.ts";
-import { createFlags } from "./create-flags.ts";
-import { createRequest, type CreateBody, type CreateValues } from "./create-request.ts";
+import { createFlags, type CreateValues } from "./create-flags.ts";
+import { createRequest, type CreateBody } from "./create-request.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { forwardSignals } from "./forward-signals.ts";
 import { pump } from "./session.ts";
@@ -54,13 +54,20 @@ async function start(engine: EngineClient, id: string): Promise<void> {
   });
 }
 
-type RunContext = CommandContext & { readonly flags: CreateValues & { readonly "sig-proxy": boolean; readonly "detach-keys": string | undefined } };
+type RunContext = CommandContext & {
+  readonly flags: CreateValues & { readonly "sig-proxy": boolean; readonly "detach-keys": string | undefined };
+};
 
 /** Attaches and waits before the start, so that neither the first byte nor a quick exit is missed. */
-async function attached({ engine, flags, stdin, stdout, stderr }: RunContext, id: string, body: CreateBody): Promise<number> {
+async function attached(
+  { engine, flags, stdin, stdout, stderr }: RunContext,
+  id: string,
+  body: CreateBody,
+): Promise<number> {
   const tty = flags.tty;
   const keys = flags["detach-keys"];
-  const signals = flags["sig-proxy"] && !tty ? forwardSignals((signal) => engine.call("ContainerKill", { id, signal })) : undefined;
+  const signals =
+    flags["sig-proxy"] && !tty ? forwardSignals((signal) => engine.call("ContainerKill", { id, signal })) : undefined;
   const waiting = waitForExit(engine, id, flags.rm ? "removed" : "next-exit");
   const connection = engine.hijack("ContainerAttach", {
     id,

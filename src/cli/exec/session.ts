@@ -49,7 +49,9 @@ function receive({ stream, multiplexed, stdout, stderr }: Session): Promise<void
   });
   stream.on("end", resolve);
   stream.on("close", resolve);
-  stream.on("error", (error: Error) => ("code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE") ? resolve() : reject(error)));
+  stream.on("error", (error: Error) =>
+    "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE") ? resolve() : reject(error),
+  );
   return promise;
 }
 

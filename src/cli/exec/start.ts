@@ -25,7 +25,8 @@ export const start = command({
     const { flags, args, engine, stdout, stderr } = context;
     if (flags.attach || flags.interactive) {
       const [only, second] = args;
-      if (only === undefined || second !== undefined) throw new ExitError(1, "you cannot start and attach multiple containers at once");
+      if (only === undefined || second !== undefined)
+        throw new ExitError(1, "you cannot start and attach multiple containers at once");
       return attached({ ...pick(context), ...flags }, only);
     }
     const failed: string[] = [];
@@ -43,11 +44,23 @@ export const start = command({
   },
 });
 
-const pick = ({ engine, stdin, stdout, stderr, configDir }: CommandContext) => ({ engine, stdin, stdout, stderr, configDir });
+const pick = ({ engine, stdin, stdout, stderr, configDir }: CommandContext) => ({
+  engine,
+  stdin,
+  stdout,
+  stderr,
+  configDir,
+});
 
-type Attaching = ReturnType<typeof pick> & { readonly interactive: boolean; readonly "detach-keys": string | undefined };
+type Attaching = ReturnType<typeof pick> & {
+  readonly interactive: boolean;
+  readonly "detach-keys": string | undefined;
+};
 
-async function attached({ engine, stdin, stdout, stderr, configDir, interactive, "detach-keys": given }: Attaching, name: string): Promise<number> {
+async function attached(
+  { engine, stdin, stdout, stderr, configDir, interactive, "detach-keys": given }: Attaching,
+  name: string,
+): Promise<number> {
   const { Id, Config, HostConfig } = await engine.call("ContainerInspect", { id: name });
   const id = Id ?? name;
   const tty = Config?.Tty === true;
@@ -58,7 +71,14 @@ async function attached({ engine, stdin, stdout, stderr, configDir, interactive,
   using _signals = tty ? undefined : forwardSignals((signal) => engine.call("ContainerKill", { id, signal }));
   const [exit, { stream, multiplexed }] = await Promise.all([
     waitForExit(engine, id, HostConfig?.AutoRemove === true ? "removed" : "next-exit"),
-    engine.hijack("ContainerAttach", { id, stream: true, stdin: withStdin, stdout: true, stderr: true, ...(keys === undefined ? {} : { detachKeys: keys }) }),
+    engine.hijack("ContainerAttach", {
+      id,
+      stream: true,
+      stdin: withStdin,
+      stdout: true,
+      stderr: true,
+      ...(keys === undefined ? {} : { detachKeys: keys }),
+    }),
   ]);
   using _raw = tty && withStdin ? rawMode(stdin) : undefined;
   const moving = pump({

@@ -4,7 +4,8 @@ export function rawMode(stdin: NodeJS.ReadStream): Disposable {
   stdin.setRawMode(true);
   // Bun leaves output processing on, which turns the container's own \r\n into \r\r\n and \n into \r\n; stty is in
   // every base system, and without it most programs still look right
-  if (Bun.which("stty") !== null) Bun.spawnSync(["stty", "-opost"], { stdin: "inherit", stdout: "ignore", stderr: "ignore" });
+  if (Bun.which("stty") !== null)
+    Bun.spawnSync(["stty", "-opost"], { stdin: "inherit", stdout: "ignore", stderr: "ignore" });
   const restore = (): void => {
     stdin.setRawMode(false);
   };
@@ -27,7 +28,10 @@ export function rawMode(stdin: NodeJS.ReadStream): Disposable {
 }
 
 /** Tells the container the terminal's size now and at every change, until disposed. */
-export function followSize(stdout: NodeJS.WriteStream, resize: (height: number, width: number) => Promise<unknown>): Disposable {
+export function followSize(
+  stdout: NodeJS.WriteStream,
+  resize: (height: number, width: number) => Promise<unknown>,
+): Disposable {
   if (!stdout.isTTY) return { [Symbol.dispose]() {} };
   const send = (): void => {
     if (stdout.rows === 0 && stdout.columns === 0) return;

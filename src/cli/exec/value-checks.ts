@@ -40,7 +40,8 @@ function splitExtraHost(value: string): { name: string; address: string | undefi
 /** A dns search domain; `.` switches searching off. */
 export function checkDnsSearch(value: string): void {
   if (value.trim() === ".") return;
-  const domain = /^(:?(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))(:?\.(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])))*)\.?$/;
+  const domain =
+    /^(:?(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))(:?\.(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])))*)\.?$/;
   if (value.length > 254 || !domain.test(value.trim())) throw new Error(`${value} is not a valid domain`);
 }
 
@@ -52,17 +53,29 @@ export function checkLink(value: string): void {
 
 /** sysctls that belong to a namespace of the container. */
 export function checkSysctl(value: string): void {
-  const known = new Set(["kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"]);
+  const known = new Set([
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+  ]);
   const [name = "", rest] = value.split(/=(.*)/s, 2);
-  if (rest === undefined || !(known.has(name) || /^(net|fs\.mqueue)\./.test(name))) throw new Error(`sysctl '${value}' is not allowed`);
+  if (rest === undefined || !(known.has(name) || /^(net|fs\.mqueue)\./.test(name)))
+    throw new Error(`sysctl '${value}' is not allowed`);
 }
 
 /** An unsigned number of at most so many bits (strconv.ParseUint). */
 export const checkUnsigned =
   (bits: 16 | 64) =>
   (value: string): void => {
-    if (!/^(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[0-9]+)$/.test(value)) throw new Error(`strconv.ParseUint: parsing ${goQuote(value)}: invalid syntax`);
-    if (BigInt(value.replace(/^0(?=[0-7])/, "0o")) >= 1n << BigInt(bits)) throw new Error(`strconv.ParseUint: parsing ${goQuote(value)}: value out of range`);
+    if (!/^(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[0-9]+)$/.test(value))
+      throw new Error(`strconv.ParseUint: parsing ${goQuote(value)}: invalid syntax`);
+    if (BigInt(value.replace(/^0(?=[0-7])/, "0o")) >= 1n << BigInt(bits))
+      throw new Error(`strconv.ParseUint: parsing ${goQuote(value)}: value out of range`);
   };
 
 /** docker's decimal for --cpus, exact to a billionth. */
@@ -77,7 +90,8 @@ export function parseNanoCpus(value: string): number {
   const fraction = match?.[3] ?? "";
   if (match === null || whole + fraction === "") {
     const [over, under] = value.split("/");
-    if (under !== undefined && /^[+-]?\d+$/.test(over ?? "") && /^[1-9]\d*$/.test(under)) return exactNano(Number(over) / Number(under));
+    if (under !== undefined && /^[+-]?\d+$/.test(over ?? "") && /^[1-9]\d*$/.test(under))
+      return exactNano(Number(over) / Number(under));
     throw new Error(`failed to parse ${value} as a rational number`);
   }
   const exponent = Number(match[4] ?? 0);
@@ -99,7 +113,9 @@ export function checkGpus(value: string): void {
   for (const field of parseCsvLine(value)) {
     const [name = "", rest] = field.split(/=(.*)/s, 2);
     if (rest === undefined) {
-      if (name !== "all" && !/^[+-]?\d+$/.test(name)) throw new Error(`invalid count (${name}): value must be either "all" or an integer: invalid syntax`);
-    } else if (!/^(driver|count|device|capabilities|options)$/.test(name)) throw new Error(`unexpected key '${name}' in '${field}'`);
+      if (name !== "all" && !/^[+-]?\d+$/.test(name))
+        throw new Error(`invalid count (${name}): value must be either "all" or an integer: invalid syntax`);
+    } else if (!/^(driver|count|device|capabilities|options)$/.test(name))
+      throw new Error(`unexpected key '${name}' in '${field}'`);
   }
 }

@@ -8,7 +8,12 @@ export function splitVolumes(specs: readonly string[]): { binds: string[]; anony
   for (const spec of specs) {
     if (spec === "") throw new ExitError(125, "invalid empty volume spec");
     const parts = spec.split(":");
-    const problem = parts.length > 3 ? "too many colons" : parts.some((part) => part === "") ? "empty section between colons" : undefined;
+    const problem =
+      parts.length > 3
+        ? "too many colons"
+        : parts.some((part) => part === "")
+          ? "empty section between colons"
+          : undefined;
     if (problem !== undefined) throw new ExitError(125, `invalid spec: ${spec}: ${problem}`);
     const [source = ""] = parts;
     if (parts.length === 1) anonymous.push(spec);

@@ -3,7 +3,11 @@ import type { EngineClient } from "../../client/engine-client.ts";
 import { ExitError } from "../exit-error.ts";
 
 /** Begins to wait for a container's end. Resolves as soon as the daemon has taken note (its headers are here). */
-export async function waitForExit(engine: EngineClient, id: string, condition: "next-exit" | "removed" | "not-running"): Promise<{ status: Promise<number> }> {
+export async function waitForExit(
+  engine: EngineClient,
+  id: string,
+  condition: "next-exit" | "removed" | "not-running",
+): Promise<{ status: Promise<number> }> {
   const { body } = await engine.stream("ContainerWait", { id, condition });
   const status = readStatus(body);
   // whoever started us may fail before it looks at the status
