@@ -7,7 +7,10 @@ import { idleMemory, memoryPerContainer, psSpeed, restartTime } from "./bench/me
 
 const shared = join(import.meta.dir, "../../shared/bench");
 const peer = process.env["PEER"] ?? "/tmp/peer/docker.sock";
-const [skipPeer, rest] = [process.argv.includes("--skip-peer"), process.argv.slice(2).filter((word) => word !== "--skip-peer")];
+const [skipPeer, rest] = [
+  process.argv.includes("--skip-peer"),
+  process.argv.slice(2).filter((word) => word !== "--skip-peer"),
+];
 
 const built = Bun.spawnSync([process.execPath, "scripts/build.ts"], { stdio: ["ignore", "inherit", "inherit"] });
 if (built.exitCode !== 0) process.exit(1);
@@ -15,7 +18,9 @@ const folder = mkdtempSync("/tmp/berth-bench-");
 const daemon = await startDaemon(folder);
 try {
   if (!skipPeer && existsSync(shared) && existsSync(peer)) {
-    const run = Bun.spawn(["python3", join(shared, "bench.py"), daemon.socket, peer, ...rest], { stdio: ["ignore", "inherit", "inherit"] });
+    const run = Bun.spawn(["python3", join(shared, "bench.py"), daemon.socket, peer, ...rest], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
     await run.exited;
   } else {
     console.log("side by side: not run, it needs ../shared/bench and a peer dockerd (PEER=<socket>)");
@@ -24,7 +29,9 @@ try {
   console.log(`| all the engine's processes, idle (PSS) | ${await idleMemory(daemon)} |`);
   console.log(`| \`berth ps\` / \`docker ps\`, whole process | ${await psSpeed(daemon)} |`);
   console.log(`| memory per running container beside its own processes | ${await memoryPerContainer(daemon, 50)} |`);
-  console.log(`| 300 containers running, daemon restarted: until the API answers | ${await restartTime(daemon, 300)} |`);
+  console.log(
+    `| 300 containers running, daemon restarted: until the API answers | ${await restartTime(daemon, 300)} |`,
+  );
 } finally {
   await daemon.end();
   rmSync(folder, { recursive: true, force: true });

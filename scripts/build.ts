@@ -11,7 +11,8 @@ const git = Bun.which("git"); // a machine that only runs the engine may have no
 const commit =
   git === null
     ? "unknown"
-    : Bun.spawnSync([git, "rev-parse", "--short=7", "HEAD"], { stderr: "ignore" }).stdout.toString().trim() || "unknown";
+    : Bun.spawnSync([git, "rev-parse", "--short=7", "HEAD"], { stderr: "ignore" }).stdout.toString().trim() ||
+      "unknown";
 const { version } = (await Bun.file("package.json").json()) as { version: string };
 
 const hash = new Bun.CryptoHasher("sha256");

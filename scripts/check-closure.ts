@@ -30,7 +30,8 @@ for (const [entry, { folders, packages, eagerFiles }] of Object.entries(roles)) 
   };
   visit(entry);
   for (const file of eager) {
-    if (!file.startsWith("src/")) faults.push(`${entry} loads ${file} at once, by ${importer(file)}: import it where it is used`);
+    if (!file.startsWith("src/"))
+      faults.push(`${entry} loads ${file} at once, by ${importer(file)}: import it where it is used`);
   }
   if (eager.size > eagerFiles) faults.push(`${entry} loads ${eager.size} files at once, at most ${eagerFiles} may be`);
   console.log(`closure of ${entry}: ${Object.keys(inputs).length} files, ${eager.size} at once`);

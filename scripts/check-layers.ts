@@ -22,8 +22,7 @@ const denied: Record<string, string[]> = {
   web: ["kernel", "store", "containers", "api"],
 };
 const rank = new Map(ranks.flatMap((level, index) => level.map((folder) => [folder, index] as const)));
-const importPattern =
-  /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s*["'](\.[^'"]+)["']|import\(\s*["'](\.[^'"]+)["']/gm;
+const importPattern = /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s*["'](\.[^'"]+)["']|import\(\s*["'](\.[^'"]+)["']/gm;
 const graph = new Map<string, string[]>();
 const faults: string[] = [];
 
@@ -37,14 +36,12 @@ for (const file of [...new Glob("**/*.{ts,tsx}").scanSync("src")].sort()) {
     const target = normalize(join(dirname(file), fixed ?? lazy ?? ""));
     const to = target.slice(0, target.indexOf("/"));
     if (!lazy) imports.push(target); // a lazy import cannot be part of an evaluation cycle
-    if (target.startsWith("..") && !isTest)
-      faults.push(`src/${file}: imports ${target}, outside of src`);
+    if (target.startsWith("..") && !isTest) faults.push(`src/${file}: imports ${target}, outside of src`);
     if (from === "" || from === to || target.startsWith("..")) continue;
     if ((rank.get(to) ?? 99) >= (rank.get(from) ?? -1))
       faults.push(`src/${file}: ${from} may not import ${to} (${target})`);
     // types of an upper face may name what it shows; running code of the engine room may not be reached
-    if (denied[from]?.includes(to) && !isTest)
-      faults.push(`src/${file}: ${from} may not import ${to} (${target})`);
+    if (denied[from]?.includes(to) && !isTest) faults.push(`src/${file}: ${from} may not import ${to} (${target})`);
   }
   graph.set(file, imports);
 }

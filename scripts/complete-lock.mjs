@@ -16,13 +16,23 @@ for (const [path, entry] of Object.entries(lock.packages)) {
     const os = words.find((word) => systems.includes(word));
     if (known || os === undefined) continue;
     const cpu = words.find((word) => processors.includes(word));
-    lock.packages[`node_modules/${name}`] = { version, ...(cpu && { cpu: [cpu] }), ...(entry.dev && { dev: true }), optional: true, os: [os] };
+    lock.packages[`node_modules/${name}`] = {
+      version,
+      ...(cpu && { cpu: [cpu] }),
+      ...(entry.dev && { dev: true }),
+      optional: true,
+      os: [os],
+    };
     added++;
   }
 }
 lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1)));
 if (process.argv.includes("--check")) {
-  console.log(added === 0 ? "the lock file is complete" : `package-lock.json lacks ${added} packages (run: node scripts/complete-lock.mjs)`);
+  console.log(
+    added === 0
+      ? "the lock file is complete"
+      : `package-lock.json lacks ${added} packages (run: node scripts/complete-lock.mjs)`,
+  );
   process.exitCode = added === 0 ? 0 : 1;
 } else {
   writeFileSync("package-lock.json", `${JSON.stringify(lock, undefined, 2)}\n`);

@@ -15,14 +15,27 @@ export const engine = {
   pidfile: env("BERTH_START_PIDFILE", "/var/run/berth.pid"),
   log: env("BERTH_START_LOG", "/var/log/berth.log"),
 };
-export const daemonArgs = ["daemon", "-H", `unix://${engine.socket}`, "--data-root", engine.dataRoot, "--exec-root", engine.execRoot, "--pidfile", engine.pidfile];
+export const daemonArgs = [
+  "daemon",
+  "-H",
+  `unix://${engine.socket}`,
+  "--data-root",
+  engine.dataRoot,
+  "--exec-root",
+  engine.execRoot,
+  "--pidfile",
+  engine.pidfile,
+];
 
 /** GET from the daemon's socket; undefined when nobody answers. */
 export function ask(path) {
   return new Promise((resolve) => {
     const request = http.get({ socketPath: engine.socket, path, timeout: 5000 }, (answer) => {
       let text = "";
-      answer.setEncoding("utf8").on("data", (part) => (text += part)).on("end", () => resolve(text));
+      answer
+        .setEncoding("utf8")
+        .on("data", (part) => (text += part))
+        .on("end", () => resolve(text));
     });
     request.on("timeout", () => request.destroy()).on("error", () => resolve(undefined));
   });
@@ -30,7 +43,7 @@ export function ask(path) {
 
 /** Polls until `look` gives something, or throws with what it waited for. */
 export async function until(what, look, seconds = 20) {
-  for (const deadline = Date.now() + seconds * 1000; ; ) {
+  for (const deadline = Date.now() + seconds * 1000; ;) {
     const found = await look();
     if (found) return found;
     if (Date.now() > deadline) throw new Error(`${what} did not happen within ${seconds}s, see ${engine.log}`);
@@ -40,7 +53,9 @@ export async function until(what, look, seconds = 20) {
 
 /** Runs `berth` against the engine; gives status and what it said. */
 export function berth(...args) {
-  const { status, stdout, stderr } = spawnSync(engine.program, ["-H", `unix://${engine.socket}`, ...args], { encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(engine.program, ["-H", `unix://${engine.socket}`, ...args], {
+    encoding: "utf8",
+  });
   return { status, out: (stdout ?? "").trim(), said: `${stdout ?? ""}${stderr ?? ""}`.trim() };
 }
 
@@ -55,7 +70,9 @@ export function must(...args) {
 export function daemonPid() {
   if (!existsSync(engine.pidfile)) return undefined;
   const pid = Number(readFileSync(engine.pidfile, "utf8"));
-  return pid > 1 && existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("daemon") ? pid : undefined;
+  return pid > 1 && existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("daemon")
+    ? pid
+    : undefined;
 }
 
 /** SIGTERM, and waits for its end. */
@@ -67,7 +84,13 @@ export async function stopDaemon(pid) {
 /** Asks the monitor to end; it does when nothing runs under it. */
 export function stopMonitor() {
   return new Promise((resolve) => {
-    const control = net.connect(join(engine.execRoot, "monitor/control.sock"), () => control.write('{"n":1,"op":"shutdown","args":{}}\n'));
-    control.setTimeout(5000, () => control.destroy()).on("error", () => {}).on("close", resolve).resume();
+    const control = net.connect(join(engine.execRoot, "monitor/control.sock"), () =>
+      control.write('{"n":1,"op":"shutdown","args":{}}\n'),
+    );
+    control
+      .setTimeout(5000, () => control.destroy())
+      .on("error", () => {})
+      .on("close", resolve)
+      .resume();
   });
 }

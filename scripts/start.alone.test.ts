@@ -20,8 +20,12 @@ function node(script: string): { status: number; out: string } {
   const run = Bun.spawnSync(["node", `scripts/${script}.mjs`], { cwd: root, env, stdout: "pipe", stderr: "pipe" });
   return { status: run.exitCode, out: `${run.stdout.toString()}${run.stderr.toString()}` };
 }
-const berth = (...args: string[]): string => Bun.spawnSync([join(root, "dist/berth"), "-H", `unix://${folder}/d.sock`, ...args], { stdout: "pipe" }).stdout.toString();
-const output = (...command: string[]): string => Bun.spawnSync(command, { stdout: "pipe", stderr: "ignore" }).stdout.toString();
+const berth = (...args: string[]): string =>
+  Bun.spawnSync([join(root, "dist/berth"), "-H", `unix://${folder}/d.sock`, ...args], {
+    stdout: "pipe",
+  }).stdout.toString();
+const output = (...command: string[]): string =>
+  Bun.spawnSync(command, { stdout: "pipe", stderr: "ignore" }).stdout.toString();
 
 afterAll(() => {
   if (existsSync(join(folder, "data"))) node("uninstall");
@@ -39,7 +43,11 @@ test("npm start, again, npm stop, start, uninstall do what they say", async () =
 
   const again = node("start");
   expect(again.out).toContain("the daemon runs already");
-  expect([again.status, again.out.includes("made the image"), again.out.includes("started the container")]).toEqual([0, false, false]);
+  expect([again.status, again.out.includes("made the image"), again.out.includes("started the container")]).toEqual([
+    0,
+    false,
+    false,
+  ]);
 
   const id = berth("ps", "-q").trim();
   const pid = berth("inspect", "--format", "{{.State.Pid}}", "berth-welcome").trim();
@@ -47,7 +55,10 @@ test("npm start, again, npm stop, start, uninstall do what they say", async () =
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("Hello from a container\n");
   expect(node("stop").out).toContain("no daemon runs");
   expect(node("start").status).toBe(0);
-  expect([berth("ps", "-q").trim(), berth("inspect", "--format", "{{.State.Pid}}", "berth-welcome").trim()]).toEqual([id, pid]);
+  expect([berth("ps", "-q").trim(), berth("inspect", "--format", "{{.State.Pid}}", "berth-welcome").trim()]).toEqual([
+    id,
+    pid,
+  ]);
 
   const removed = node("uninstall");
   expect(removed.out).toContain("removed containers: 1");

@@ -14,7 +14,9 @@ async function startDaemon() {
   if (running && (await ask("/_ping")) === "OK") {
     const { BuildTime } = JSON.parse(await ask("/version"));
     const built = spawnSync(engine.program, ["daemon", "--version"], { encoding: "utf8" }).stdout.trim();
-    say(`the daemon runs already (pid ${running}, built ${BuildTime}); dist/berth is ${built}. npm stop && npm start takes the new one, containers go on`);
+    say(
+      `the daemon runs already (pid ${running}, built ${BuildTime}); dist/berth is ${built}. npm stop && npm start takes the new one, containers go on`,
+    );
     return;
   }
   mkdirSync(dirname(engine.log), { recursive: true });
@@ -28,13 +30,19 @@ async function startDaemon() {
     if (ended !== undefined) throw new Error(`the daemon ended with status ${ended}, see ${engine.log}`);
     return (await ask("/_ping")) === "OK";
   });
-  say(`started the daemon: pid ${child.pid}, socket ${engine.socket}, data in ${engine.dataRoot}, log in ${engine.log}`);
+  say(
+    `started the daemon: pid ${child.pid}, socket ${engine.socket}, data in ${engine.dataRoot}, log in ${engine.log}`,
+  );
 }
 
 /** Whether nobody listens at the port. */
-const isFree = (port) => new Promise((resolve) => {
-  const probe = net.createServer().once("error", () => resolve(false)).listen(port, () => probe.close(() => resolve(true)));
-});
+const isFree = (port) =>
+  new Promise((resolve) => {
+    const probe = net
+      .createServer()
+      .once("error", () => resolve(false))
+      .listen(port, () => probe.close(() => resolve(true)));
+  });
 
 async function welcome() {
   const name = "berth-welcome";
@@ -47,12 +55,18 @@ async function welcome() {
     say(`started the container ${name}: busybox httpd on a published port`);
   }
   const port = must("port", name, "80").split("\n")[0].split(":").at(-1);
-  const text = await until("the page", () => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text(), () => undefined));
+  const text = await until("the page", () =>
+    fetch(`http://127.0.0.1:${port}/`).then(
+      (answer) => answer.text(),
+      () => undefined,
+    ),
+  );
   say(`fetched http://127.0.0.1:${port}/ through it: ${text.trim()}`);
 }
 
 async function main() {
-  if (process.platform !== "linux" || process.getuid() !== 0) throw new Error("npm start sets up a container engine: it needs Linux and root");
+  if (process.platform !== "linux" || process.getuid() !== 0)
+    throw new Error("npm start sets up a container engine: it needs Linux and root");
   process.chdir(root);
   installPackages(enginePackages, say);
   installModules(say);
@@ -67,7 +81,9 @@ async function main() {
   say(`ran a container: ${must("run", "--rm", "busybox", "echo", "it works")}`);
   await welcome();
   const program = existsSync("/usr/local/bin/berth") ? "berth" : join(root, "dist/berth");
-  console.log(`\nTry:\n  ${program} run -it --rm busybox sh\n  ${program} ps\n  ${program} logs -f berth-welcome\nDocker's own client works too: DOCKER_HOST=unix://${engine.socket} docker ps\nnpm stop ends the daemon (containers go on), npm run uninstall leaves no trace.`);
+  console.log(
+    `\nTry:\n  ${program} run -it --rm busybox sh\n  ${program} ps\n  ${program} logs -f berth-welcome\nDocker's own client works too: DOCKER_HOST=unix://${engine.socket} docker ps\nnpm stop ends the daemon (containers go on), npm run uninstall leaves no trace.`,
+  );
 }
 
 main().catch((error) => {

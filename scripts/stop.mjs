@@ -8,5 +8,7 @@ if (pid === undefined) {
   const { status, out } = berth("ps", "-q");
   const running = status === 0 ? out.split("\n").filter(Boolean).length : 0;
   await stopDaemon(pid);
-  console.log(`stopped the daemon (pid ${pid}); ${running === 0 ? "no container runs" : `${running} ${running === 1 ? "container goes" : "containers go"} on without it`}. Data stays in ${engine.dataRoot}.`);
+  console.log(
+    `stopped the daemon (pid ${pid}); ${running === 0 ? "no container runs" : `${running} ${running === 1 ? "container goes" : "containers go"} on without it`}. Data stays in ${engine.dataRoot}.`,
+  );
 }

@@ -8,7 +8,12 @@ import { ask, berth, daemonArgs, daemonPid, engine, stopDaemon, stopMonitor, unt
 const say = (text) => console.log(`- ${text}`);
 const lines = ({ out }) => out.split("\n").filter(Boolean);
 /** Mount points at or below a folder, deepest first. */
-const mountsBelow = (folder) => readFileSync("/proc/self/mountinfo", "utf8").split("\n").map((line) => line.split(" ")[4] ?? "").filter((target) => target === folder || target.startsWith(`${folder}/`)).reverse();
+const mountsBelow = (folder) =>
+  readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((target) => target === folder || target.startsWith(`${folder}/`))
+    .reverse();
 
 async function removeObjects() {
   if (!existsSync(engine.dataRoot) || !existsSync(engine.program)) return;
@@ -26,7 +31,9 @@ async function removeObjects() {
 
 /** As src/networks/engine-name.ts: the default bridge and the firewall's tables have this name. */
 function engineName() {
-  return engine.execRoot === "/run/berth" ? "berth0" : `berth${createHash("sha256").update(engine.execRoot).digest("hex").slice(0, 8)}`;
+  return engine.execRoot === "/run/berth"
+    ? "berth0"
+    : `berth${createHash("sha256").update(engine.execRoot).digest("hex").slice(0, 8)}`;
 }
 
 function removeNetwork() {

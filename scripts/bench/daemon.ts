@@ -16,22 +16,45 @@ export interface BenchDaemon {
 export async function startDaemon(folder: string): Promise<BenchDaemon> {
   const socket = join(folder, "d.sock");
   const execRoot = join(folder, "exec");
-  const command = ["dist/berth", "daemon", "-H", `unix://${socket}`, "--data-root", join(folder, "data"), "--exec-root", execRoot, "--pidfile", join(folder, "d.pid")];
+  const command = [
+    "dist/berth",
+    "daemon",
+    "-H",
+    `unix://${socket}`,
+    "--data-root",
+    join(folder, "data"),
+    "--exec-root",
+    execRoot,
+    "--pidfile",
+    join(folder, "d.pid"),
+  ];
   let child: Bun.Subprocess;
   const start = async (): Promise<number> => {
     const startedAt = performance.now();
     const log = openSync(join(folder, "log"), "a");
     child = Bun.spawn(command, { stdio: ["ignore", log, log] });
     closeSync(log);
-    while (!(await fetch("http://d/_ping", { unix: socket }).then((answer) => answer.ok, () => false))) {
+    while (
+      !(await fetch("http://d/_ping", { unix: socket }).then(
+        (answer) => answer.ok,
+        () => false,
+      ))
+    ) {
       if (child.exitCode !== null) throw new Error(`the daemon ended, see ${folder}/log`);
       await Bun.sleep(2);
     }
     return performance.now() - startedAt;
   };
   const docker = async (...args: string[]): Promise<string> => {
-    const run = Bun.spawn(["docker", ...args], { env: { ...process.env, DOCKER_HOST: `unix://${socket}` }, stdio: ["ignore", "pipe", "pipe"] });
-    const [out, err, status] = await Promise.all([new Response(run.stdout).text(), new Response(run.stderr).text(), run.exited]);
+    const run = Bun.spawn(["docker", ...args], {
+      env: { ...process.env, DOCKER_HOST: `unix://${socket}` },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [out, err, status] = await Promise.all([
+      new Response(run.stdout).text(),
+      new Response(run.stderr).text(),
+      run.exited,
+    ]);
     if (status !== 0) throw new Error(`docker ${args.join(" ")}: ${err}`);
     return out.trim();
   };
@@ -42,7 +65,11 @@ export async function startDaemon(folder: string): Promise<BenchDaemon> {
   await start();
   return {
     socket,
-    pids: () => readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => commandLine(pid).includes(execRoot)),
+    pids: () =>
+      readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .map(Number)
+        .filter((pid) => commandLine(pid).includes(execRoot)),
     restart: async () => {
       await stop();
       return start();
@@ -53,8 +80,13 @@ export async function startDaemon(folder: string): Promise<BenchDaemon> {
       for (let at = 0; at < ids.length; at += 50) await docker("rm", "-f", ...ids.slice(at, at + 50));
       await stop();
       await new Promise((resolve) => {
-        const control = net.connect(join(execRoot, "monitor/control.sock"), () => control.write('{"n":1,"op":"shutdown","args":{}}\n'));
-        control.on("error", () => {}).on("close", resolve).resume();
+        const control = net.connect(join(execRoot, "monitor/control.sock"), () =>
+          control.write('{"n":1,"op":"shutdown","args":{}}\n'),
+        );
+        control
+          .on("error", () => {})
+          .on("close", resolve)
+          .resume();
       });
     },
   };

@@ -5,7 +5,12 @@ const mb = (kilobytes: number): string => `${(kilobytes / 1024).toFixed(1)} MB`;
 
 /** Proportional set size of the engine's processes, in kB. */
 function pss(daemon: BenchDaemon): number {
-  return daemon.pids().reduce((sum, pid) => sum + Number(/^Pss: +(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0), 0);
+  return daemon
+    .pids()
+    .reduce(
+      (sum, pid) => sum + Number(/^Pss: +(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0),
+      0,
+    );
 }
 
 export async function idleMemory(daemon: BenchDaemon): Promise<string> {
@@ -25,17 +30,23 @@ async function median(times: number, work: () => Promise<unknown>): Promise<numb
 }
 
 export async function psSpeed(daemon: BenchDaemon): Promise<string> {
-  const ps = (program: string) => () => Bun.spawn([program, "-H", `unix://${daemon.socket}`, "ps"], { stdio: ["ignore", "ignore", "inherit"] }).exited;
+  const ps = (program: string) => () =>
+    Bun.spawn([program, "-H", `unix://${daemon.socket}`, "ps"], { stdio: ["ignore", "ignore", "inherit"] }).exited;
   const [ours, docker] = [await median(21, ps("dist/berth")), await median(21, ps("docker"))];
   return `${ours.toFixed(1)} ms / ${docker.toFixed(1)} ms = ${(ours / docker).toFixed(2)} x`;
 }
 
 async function runMany(daemon: BenchDaemon, count: number): Promise<void> {
-  if ((await daemon.docker("images", "-q", "busybox")) === "") await Bun.spawn(["dist/berth", "-H", `unix://${daemon.socket}`, "image", "make-busybox", "busybox:latest"], { stdio: ["ignore", "ignore", "inherit"] }).exited;
+  if ((await daemon.docker("images", "-q", "busybox")) === "")
+    await Bun.spawn(["dist/berth", "-H", `unix://${daemon.socket}`, "image", "make-busybox", "busybox:latest"], {
+      stdio: ["ignore", "ignore", "inherit"],
+    }).exited;
   let left = count;
-  await Promise.all(Array.from({ length: 8 }, async () => {
-    while (left-- > 0) await daemon.docker("run", "-d", "busybox", "sleep", "6000");
-  }));
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      while (left-- > 0) await daemon.docker("run", "-d", "busybox", "sleep", "6000");
+    }),
+  );
 }
 
 export async function memoryPerContainer(daemon: BenchDaemon, count: number): Promise<string> {

@@ -1,5 +1,20 @@
 import { logLevels } from "../base/log.ts";
-import { addressPools, bytes, cidr, ipAddress, type Kind, oneOf, pairs, runtimes, switches, text, texts, toggle, ulimits, whole } from "./value-kinds.ts";
+import {
+  addressPools,
+  bytes,
+  cidr,
+  ipAddress,
+  type Kind,
+  oneOf,
+  pairs,
+  runtimes,
+  switches,
+  text,
+  texts,
+  toggle,
+  ulimits,
+  whole,
+} from "./value-kinds.ts";
 
 /** One setting of the daemon: feeds the flags, daemon.json, `--help`, the reference page and the reload. */
 export interface ConfigRow<T> {
@@ -20,15 +35,31 @@ export interface ConfigRow<T> {
 
 const row = <T>(declared: ConfigRow<T>): ConfigRow<T> => declared;
 /** A setting of dockerd that means nothing here. */
-const ignored = <T>(kind: Kind<T>, initial: T, reason: string, more: Partial<ConfigRow<T>> = {}): ConfigRow<T> => ({ kind, default: initial, help: `Ignored: ${reason}`, ignored: reason, ...more });
+const ignored = <T>(kind: Kind<T>, initial: T, reason: string, more: Partial<ConfigRow<T>> = {}): ConfigRow<T> => ({
+  kind,
+  default: initial,
+  help: `Ignored: ${reason}`,
+  ignored: reason,
+  ...more,
+});
 
 /** A setting of dockerd that this engine cannot follow: any value but its own would be a false promise. */
 const only = <T>(kind: Kind<T>, own: T, reason: string, more: Partial<ConfigRow<T>> = {}): ConfigRow<T> => {
   const judge = (value: T): T => {
-    if (JSON.stringify(value) !== JSON.stringify(own)) throw new Error(`only ${kind.show(own) || "the empty value"} is possible: ${reason}`);
+    if (JSON.stringify(value) !== JSON.stringify(own))
+      throw new Error(`only ${kind.show(own) || "the empty value"} is possible: ${reason}`);
     return value;
   };
-  return { kind: { ...kind, fromFlag: (texts) => judge(kind.fromFlag(texts)), fromJson: (value) => judge(kind.fromJson(value)) }, default: own, help: `Only ${kind.show(own) || "the empty value"}: ${reason}`, ...more };
+  return {
+    kind: {
+      ...kind,
+      fromFlag: (texts) => judge(kind.fromFlag(texts)),
+      fromJson: (value) => judge(kind.fromJson(value)),
+    },
+    default: own,
+    help: `Only ${kind.show(own) || "the empty value"}: ${reason}`,
+    ...more,
+  };
 };
 
 const noProxy = "ports are published without a proxy process";
@@ -37,49 +68,183 @@ const noSwarm = "services of a cluster are not built in yet";
 
 /** By flag name, in the order of help. */
 export const configTable = {
-  "add-runtime": row({ kind: runtimes, default: {}, key: "runtimes", reloadable: true, help: "Register an OCI runtime (name=path); crun and runc are known" }),
-  bip: row({ kind: text(optionalCidr), default: "", help: "IPv4 address of the default bridge, with the prefix of its network (CIDR)" }),
+  "add-runtime": row({
+    kind: runtimes,
+    default: {},
+    key: "runtimes",
+    reloadable: true,
+    help: "Register an OCI runtime (name=path); crun and runc are known",
+  }),
+  bip: row({
+    kind: text(optionalCidr),
+    default: "",
+    help: "IPv4 address of the default bridge, with the prefix of its network (CIDR)",
+  }),
   "cgroup-parent": row({ kind: text(), default: "", help: "Parent cgroup of all containers" }),
-  "config-file": row({ kind: text(), default: "/etc/berth/daemon.json", key: null, help: "Configuration file of the daemon" }),
-  "data-root": row({ kind: text(absolute), default: "/var/lib/berth", help: "Folder of what must survive a restart of the machine" }),
+  "config-file": row({
+    kind: text(),
+    default: "/etc/berth/daemon.json",
+    key: null,
+    help: "Configuration file of the daemon",
+  }),
+  "data-root": row({
+    kind: text(absolute),
+    default: "/var/lib/berth",
+    help: "Folder of what must survive a restart of the machine",
+  }),
   debug: row({ kind: toggle, default: false, short: "D", reloadable: true, help: "Log at level debug" }),
-  "default-address-pool": row({ kind: addressPools, default: [], key: "default-address-pools", help: "Ranges from which networks take their subnets (base=10.10.0.0/16,size=24)" }),
-  "default-cgroupns-mode": row({ kind: oneOf("host", "private", ""), default: "", help: "Cgroup namespace of containers that do not say: host or private (private on cgroup v2, else host)" }),
-  "default-ipc-mode": row({ kind: oneOf("private", "shareable"), default: "private", reloadable: true, help: "IPC of containers that do not say: private or shareable" }),
-  "default-runtime": row({ kind: text(), default: "", reloadable: true, help: "Runtime of containers that do not say (crun, else runc)" }),
-  "default-shm-size": row({ kind: bytes, default: 64 * 1024 * 1024, reloadable: true, help: "Size of /dev/shm of containers that do not say" }),
-  "default-ulimit": row({ kind: ulimits, default: [], key: "default-ulimits", reloadable: true, help: "Limits of containers that do not say (nofile=1024:2048)" }),
+  "default-address-pool": row({
+    kind: addressPools,
+    default: [],
+    key: "default-address-pools",
+    help: "Ranges from which networks take their subnets (base=10.10.0.0/16,size=24)",
+  }),
+  "default-cgroupns-mode": row({
+    kind: oneOf("host", "private", ""),
+    default: "",
+    help: "Cgroup namespace of containers that do not say: host or private (private on cgroup v2, else host)",
+  }),
+  "default-ipc-mode": row({
+    kind: oneOf("private", "shareable"),
+    default: "private",
+    reloadable: true,
+    help: "IPC of containers that do not say: private or shareable",
+  }),
+  "default-runtime": row({
+    kind: text(),
+    default: "",
+    reloadable: true,
+    help: "Runtime of containers that do not say (crun, else runc)",
+  }),
+  "default-shm-size": row({
+    kind: bytes,
+    default: 64 * 1024 * 1024,
+    reloadable: true,
+    help: "Size of /dev/shm of containers that do not say",
+  }),
+  "default-ulimit": row({
+    kind: ulimits,
+    default: [],
+    key: "default-ulimits",
+    reloadable: true,
+    help: "Limits of containers that do not say (nofile=1024:2048)",
+  }),
   dns: row({ kind: texts(ipAddress), default: [], reloadable: true, help: "DNS server for containers" }),
   "dns-opt": row({ kind: texts(), default: [], key: "dns-opts", reloadable: true, help: "DNS option for containers" }),
   "dns-search": row({ kind: texts(), default: [], reloadable: true, help: "DNS search domain for containers" }),
-  "exec-root": row({ kind: text(absolute), default: "/run/berth", help: "Folder of what ends with the machine: sockets, pipes, runtime state" }),
-  "fixed-cidr": row({ kind: text(optionalCidr), default: "", help: "Part of the default bridge's network that containers get addresses from (CIDR)" }),
-  group: row({ kind: text(), default: "", short: "G", help: "Group that owns the unix socket (docker where it exists, else root)" }),
-  host: row({ kind: texts(hostAddress), default: [], short: "H", key: "hosts", help: "Where to listen: unix:///path or tcp://address:port; may be given often" }),
-  "host-gateway-ip": row({ kind: texts(ipAddress), default: [], key: "host-gateway-ips", help: "Addresses that host-gateway in --add-host means (those of the default bridge)" }),
+  "exec-root": row({
+    kind: text(absolute),
+    default: "/run/berth",
+    help: "Folder of what ends with the machine: sockets, pipes, runtime state",
+  }),
+  "fixed-cidr": row({
+    kind: text(optionalCidr),
+    default: "",
+    help: "Part of the default bridge's network that containers get addresses from (CIDR)",
+  }),
+  group: row({
+    kind: text(),
+    default: "",
+    short: "G",
+    help: "Group that owns the unix socket (docker where it exists, else root)",
+  }),
+  host: row({
+    kind: texts(hostAddress),
+    default: [],
+    short: "H",
+    key: "hosts",
+    help: "Where to listen: unix:///path or tcp://address:port; may be given often",
+  }),
+  "host-gateway-ip": row({
+    kind: texts(ipAddress),
+    default: [],
+    key: "host-gateway-ips",
+    help: "Addresses that host-gateway in --add-host means (those of the default bridge)",
+  }),
   icc: only(toggle, true, "containers on the default bridge reach each other; use networks of their own to part them"),
   init: row({ kind: toggle, default: false, reloadable: true, help: "Run an init in containers that do not say" }),
   "init-path": row({ kind: text(), default: "", help: "Program of that init (found in PATH)" }),
-  "insecure-registry": row({ kind: texts(), default: [], key: "insecure-registries", reloadable: true, help: "Registry that may be spoken to without TLS" }),
+  "insecure-registry": row({
+    kind: texts(),
+    default: [],
+    key: "insecure-registries",
+    reloadable: true,
+    help: "Registry that may be spoken to without TLS",
+  }),
   ip: only(text(ipAddress), "0.0.0.0", "name the host address with the port: -p 127.0.0.1:80:80"),
   "ip-forward": only(toggle, true, "bridges need forwarding in the kernel"),
   "ip-masq": only(toggle, true, "containers of the default bridge leave under the host's address"),
-  iptables: only(toggle, true, "bridges need firewall rules; they are in nftables tables of our own, others are not touched"),
+  iptables: only(
+    toggle,
+    true,
+    "bridges need firewall rules; they are in nftables tables of our own, others are not touched",
+  ),
   ipv6: only(toggle, false, "IPv6 on the default bridge is not built in yet"),
   "fixed-cidr-v6": only(text(), "", "IPv6 on the default bridge is not built in yet"),
-  label: row({ kind: texts(), default: [], key: "labels", reloadable: true, help: "Label of this engine (name=value), shown by info" }),
-  "log-driver": row({ kind: text(), default: "json-file", reloadable: true, help: "Log driver of containers that do not say" }),
-  "log-format": row({ kind: oneOf("text", "json"), default: "text", help: "Format of the daemon's own log: text or json" }),
-  "log-level": row({ kind: oneOf(...logLevels), default: "info", short: "l", reloadable: true, help: `Level of the daemon's own log: ${logLevels.join(", ")}` }),
-  "log-opt": row({ kind: pairs, default: {}, key: "log-opts", reloadable: true, help: "Option of the default log driver (name=value)" }),
+  label: row({
+    kind: texts(),
+    default: [],
+    key: "labels",
+    reloadable: true,
+    help: "Label of this engine (name=value), shown by info",
+  }),
+  "log-driver": row({
+    kind: text(),
+    default: "json-file",
+    reloadable: true,
+    help: "Log driver of containers that do not say",
+  }),
+  "log-format": row({
+    kind: oneOf("text", "json"),
+    default: "text",
+    help: "Format of the daemon's own log: text or json",
+  }),
+  "log-level": row({
+    kind: oneOf(...logLevels),
+    default: "info",
+    short: "l",
+    reloadable: true,
+    help: `Level of the daemon's own log: ${logLevels.join(", ")}`,
+  }),
+  "log-opt": row({
+    kind: pairs,
+    default: {},
+    key: "log-opts",
+    reloadable: true,
+    help: "Option of the default log driver (name=value)",
+  }),
   mtu: row({ kind: whole(0, 65535), default: 1500, help: "MTU of the default bridge, in bytes" }),
-  "no-new-privileges": row({ kind: toggle, default: false, reloadable: true, help: "Set no-new-privileges in containers that do not say" }),
+  "no-new-privileges": row({
+    kind: toggle,
+    default: false,
+    reloadable: true,
+    help: "Set no-new-privileges in containers that do not say",
+  }),
   pidfile: row({ kind: text(), default: "/var/run/berth.pid", short: "p", help: "File that holds the daemon's pid" }),
-  "registry-mirror": row({ kind: texts(mirror), default: [], key: "registry-mirrors", reloadable: true, help: "Mirror to pull from first" }),
-  "seccomp-profile": row({ kind: text(), default: "", help: "Seccomp profile file of containers that do not say; unconfined = none (the built-in one)" }),
-  "shutdown-timeout": row({ kind: whole(-1), default: 15, reloadable: true, help: "Seconds that requests get to end when the daemon stops; containers go on" }),
+  "registry-mirror": row({
+    kind: texts(mirror),
+    default: [],
+    key: "registry-mirrors",
+    reloadable: true,
+    help: "Mirror to pull from first",
+  }),
+  "seccomp-profile": row({
+    kind: text(),
+    default: "",
+    help: "Seccomp profile file of containers that do not say; unconfined = none (the built-in one)",
+  }),
+  "shutdown-timeout": row({
+    kind: whole(-1),
+    default: 15,
+    reloadable: true,
+    help: "Seconds that requests get to end when the daemon stops; containers go on",
+  }),
   tls: row({ kind: toggle, default: false, help: "TLS on tcp hosts; implied by --tlsverify" }),
-  tlscacert: row({ kind: text(), default: "/etc/berth/tls/ca.pem", help: "Trust only client certificates signed by this authority" }),
+  tlscacert: row({
+    kind: text(),
+    default: "/etc/berth/tls/ca.pem",
+    help: "Trust only client certificates signed by this authority",
+  }),
   tlscert: row({ kind: text(), default: "/etc/berth/tls/cert.pem", help: "Certificate of the daemon" }),
   tlskey: row({ kind: text(), default: "/etc/berth/tls/key.pem", help: "Key of that certificate" }),
   tlsverify: row({ kind: toggle, default: false, help: "TLS, and clients must show a certificate" }),
@@ -91,7 +256,12 @@ export const configTable = {
   "authorization-plugin": only(texts(), [], "plugins are not built in yet", { key: "authorization-plugins" }),
   bip6: only(text(), "", "IPv6 on the default bridge is not built in yet"),
   bridge: ignored(text(), "", "the default bridge is the engine's own", { short: "b" }),
-  builder: ignored<unknown>({ word: "object", repeatable: false, fromFlag: () => undefined, fromJson: (value) => value, show: String }, undefined, "builds are not built in yet", { fileOnly: true }),
+  builder: ignored<unknown>(
+    { word: "object", repeatable: false, fromFlag: () => undefined, fromJson: (value) => value, show: String },
+    undefined,
+    "builds are not built in yet",
+    { fileOnly: true },
+  ),
   "cdi-spec-dir": ignored(texts(), [], "CDI devices are not built in yet", { key: "cdi-spec-dirs" }),
   containerd: ignored(text(), "", noContainerd),
   "containerd-namespace": ignored(text(), "", noContainerd),
@@ -132,10 +302,15 @@ export const configTable = {
 
 export type ConfigName = keyof typeof configTable;
 /** The settings, by flag name. */
-export type Config = { readonly [Name in ConfigName]: (typeof configTable)[Name] extends ConfigRow<infer T> ? T : never };
+export type Config = {
+  readonly [Name in ConfigName]: (typeof configTable)[Name] extends ConfigRow<infer T> ? T : never;
+};
 
 /** The rows without their types, for loops over them. */
-export const configRows = Object.entries(configTable) as unknown as readonly (readonly [ConfigName, ConfigRow<unknown>])[];
+export const configRows = Object.entries(configTable) as unknown as readonly (readonly [
+  ConfigName,
+  ConfigRow<unknown>,
+])[];
 
 function optionalCidr(value: string): void {
   if (value !== "") cidr(value);
@@ -146,16 +321,23 @@ function absolute(value: string): void {
 }
 
 function hostAddress(value: string): void {
-  if (value.startsWith("fd://")) throw new Error(`${value}: sockets of systemd are not taken over, use unix:///run/berth.sock`);
+  if (value.startsWith("fd://"))
+    throw new Error(`${value}: sockets of systemd are not taken over, use unix:///run/berth.sock`);
   if (value.startsWith("unix://")) return absolute(value.slice("unix://".length));
   const [, , port] = /^tcp:\/\/(\[[0-9a-fA-F:]+\]|[^/:]*)(?::(\d{1,5}))?\/?$/.exec(value) ?? [];
-  if (!value.startsWith("tcp://") || !/^tcp:\/\/(\[[0-9a-fA-F:]+\]|[^/:]*)(:\d{1,5})?\/?$/.test(value) || Number(port ?? 0) > 65535) {
+  if (
+    !value.startsWith("tcp://") ||
+    !/^tcp:\/\/(\[[0-9a-fA-F:]+\]|[^/:]*)(:\d{1,5})?\/?$/.test(value) ||
+    Number(port ?? 0) > 65535
+  ) {
     throw new Error(`invalid bind address (${value}): want unix:///path or tcp://address:port`);
   }
 }
 
 function mirror(value: string): void {
   const url = URL.parse(value);
-  if (url === null || !/^https?:$/.test(url.protocol)) throw new Error(`invalid mirror: ${JSON.stringify(value)} is not an http or https address`);
-  if (url.search !== "" || url.hash !== "" || url.username !== "") throw new Error(`invalid mirror: ${value} may hold neither query, fragment nor user`);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new Error(`invalid mirror: ${JSON.stringify(value)} is not an http or https address`);
+  if (url.search !== "" || url.hash !== "" || url.username !== "")
+    throw new Error(`invalid mirror: ${value} may hold neither query, fragment nor user`);
 }

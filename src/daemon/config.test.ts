@@ -20,14 +20,36 @@ const file = (content: unknown, ...argv: string[]) => {
 
 describe("flags", () => {
   test("are read in every form pflag knows", () => {
-    const { config } = flags("-H", "unix:///a", "-Hunix:///b", "--host=tcp://127.0.0.1:2375", "-Dl", "warn", "--tls=false", "--mtu", "1400", "-G=wheel");
+    const { config } = flags(
+      "-H",
+      "unix:///a",
+      "-Hunix:///b",
+      "--host=tcp://127.0.0.1:2375",
+      "-Dl",
+      "warn",
+      "--tls=false",
+      "--mtu",
+      "1400",
+      "-G=wheel",
+    );
     expect(config.host).toEqual(["unix:///a", "unix:///b", "tcp://127.0.0.1:2375"]);
-    expect([config.debug, config["log-level"], config.tls, config.mtu, config.group]).toEqual([true, "warn", false, 1400, "wheel"]);
+    expect([config.debug, config["log-level"], config.tls, config.mtu, config.group]).toEqual([
+      true,
+      "warn",
+      false,
+      1400,
+      "wheel",
+    ]);
   });
 
   test("keep their defaults when unset", () => {
     const { config, warnings } = file({});
-    expect([config["data-root"], config["exec-root"], config["default-shm-size"], config["log-driver"]]).toEqual(["/var/lib/berth", "/run/berth", 67108864, "json-file"]);
+    expect([config["data-root"], config["exec-root"], config["default-shm-size"], config["log-driver"]]).toEqual([
+      "/var/lib/berth",
+      "/run/berth",
+      67108864,
+      "json-file",
+    ]);
     expect(warnings).toEqual([]);
   });
 
@@ -38,7 +60,10 @@ describe("flags", () => {
     [["-H"], "flag needs an argument: 'H' in -H"],
     [["stray"], '"berth daemon" accepts no arguments, got "stray"'],
     [["--mtu", "big"], 'invalid argument "big" for "--mtu" flag: must be a whole number from 0 to 65535'],
-    [["-l", "loud"], 'invalid argument "loud" for "-l, --log-level" flag: must be one of debug, info, warn, error, fatal'],
+    [
+      ["-l", "loud"],
+      'invalid argument "loud" for "-l, --log-level" flag: must be one of debug, info, warn, error, fatal',
+    ],
     [["-H", "fd://"], "sockets of systemd are not taken over"],
     [["-H", "tcp://:99999"], "invalid bind address (tcp://:99999)"],
     [["-H", "unix://relative"], "must be an absolute path"],
@@ -59,23 +84,53 @@ describe("flags", () => {
   });
 
   test("rich values arrive as data", () => {
-    const { config } = flags("--add-runtime", "youki=/usr/bin/youki", "--default-runtime=youki", "--default-address-pool", "base=10.10.0.0/16,size=24", "--default-ulimit", "nofile=1024:2048", "--default-ulimit", "core=-1", "--default-shm-size=1.5g", "--log-opt", "max-size=1m", "--log-opt", "max-file=2");
+    const { config } = flags(
+      "--add-runtime",
+      "youki=/usr/bin/youki",
+      "--default-runtime=youki",
+      "--default-address-pool",
+      "base=10.10.0.0/16,size=24",
+      "--default-ulimit",
+      "nofile=1024:2048",
+      "--default-ulimit",
+      "core=-1",
+      "--default-shm-size=1.5g",
+      "--log-opt",
+      "max-size=1m",
+      "--log-opt",
+      "max-file=2",
+    );
     expect(config["add-runtime"]).toEqual({ youki: { path: "/usr/bin/youki", args: [] } });
     expect(config["default-address-pool"]).toEqual([{ base: "10.10.0.0/16", size: 24 }]);
-    expect(config["default-ulimit"]).toEqual([{ name: "nofile", soft: 1024, hard: 2048 }, { name: "core", soft: -1, hard: -1 }]);
+    expect(config["default-ulimit"]).toEqual([
+      { name: "nofile", soft: 1024, hard: 2048 },
+      { name: "core", soft: -1, hard: -1 },
+    ]);
     expect(config["default-shm-size"]).toBe(1.5 * 1024 ** 3);
     expect(config["log-opt"]).toEqual({ "max-size": "1m", "max-file": "2" });
   });
 
   test("of dockerd that do nothing here are accepted with a warning that says why", () => {
     const { warnings } = flags("--userland-proxy=false", "--storage-driver", "overlay2");
-    expect(warnings).toEqual(["--storage-driver has no effect: the storage driver is overlay2", "--userland-proxy has no effect: ports are published without a proxy process"]);
+    expect(warnings).toEqual([
+      "--storage-driver has no effect: the storage driver is overlay2",
+      "--userland-proxy has no effect: ports are published without a proxy process",
+    ]);
   });
 });
 
 describe("daemon.json", () => {
   test("sets what flags set, by dockerd's keys", () => {
-    const { config } = file({ hosts: ["unix:///x"], labels: ["a=b"], "log-opts": { "max-size": "5m" }, runtimes: { youki: { path: "/y", runtimeArgs: ["--z"] } }, debug: true, "default-ulimits": { nofile: { Name: "nofile", Soft: 5, Hard: 6 } }, "default-shm-size": "128M", "insecure-registries": ["10.0.0.1:5000"] });
+    const { config } = file({
+      hosts: ["unix:///x"],
+      labels: ["a=b"],
+      "log-opts": { "max-size": "5m" },
+      runtimes: { youki: { path: "/y", runtimeArgs: ["--z"] } },
+      debug: true,
+      "default-ulimits": { nofile: { Name: "nofile", Soft: 5, Hard: 6 } },
+      "default-shm-size": "128M",
+      "insecure-registries": ["10.0.0.1:5000"],
+    });
     expect(config.host).toEqual(["unix:///x"]);
     expect(config["add-runtime"]).toEqual({ youki: { path: "/y", args: ["--z"] } });
     expect(config["default-ulimit"]).toEqual([{ name: "nofile", soft: 5, hard: 6 }]);
@@ -85,12 +140,18 @@ describe("daemon.json", () => {
   test.each([
     ["{", "it is not valid JSON"],
     ["[]", "it must hold a JSON object"],
-    [{ hosst: [], "config-file": "/x" }, "the following directives don't match any configuration option: hosst, config-file"],
+    [
+      { hosst: [], "config-file": "/x" },
+      "the following directives don't match any configuration option: hosst, config-file",
+    ],
     [{ debug: "yes" }, 'invalid value for "debug": must be true or false'],
     [{ mtu: -1 }, 'invalid value for "mtu": must be a whole number from 0 to 65535'],
     [{ labels: "a=b" }, 'invalid value for "labels": must be a list of strings'],
     [{ runtimes: { x: { path: "/x", options: {} } } }, "runtime x: unknown key options"],
-    [{ "default-address-pools": [{ base: "10.0.0.0/8", size: 24, more: 1 }] }, "unexpected key 'more' in a default address pool"],
+    [
+      { "default-address-pools": [{ base: "10.0.0.0/8", size: 24, more: 1 }] },
+      "unexpected key 'more' in a default address pool",
+    ],
   ])("%j is refused naming the file and the key", (content, message) => {
     expect(() => file(content)).toThrow(message);
     expect(() => file(content)).toThrow(`unable to configure the Docker daemon with file ${join(dir, "daemon.json")}`);

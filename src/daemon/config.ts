@@ -23,12 +23,21 @@ export function readConfig(typed: TypedFlags): ReadConfig {
   const path = (fromFlags.get("config-file") as string | undefined) ?? configTable["config-file"].default;
   const fromFile = readFile(path, fromFlags.has("config-file"));
   const both = [...fromFile.keys()].filter((name) => fromFlags.has(name));
-  if (both.length > 0) throw wrongFile(path, `the following directives are specified both as a flag and in the configuration file: ${both.map((name) => conflict(name, fromFlags, fromFile)).join(", ")}`);
+  if (both.length > 0)
+    throw wrongFile(
+      path,
+      `the following directives are specified both as a flag and in the configuration file: ${both.map((name) => conflict(name, fromFlags, fromFile)).join(", ")}`,
+    );
 
-  const config = Object.fromEntries(configRows.map(([name, { default: initial }]) => [name, fromFlags.get(name) ?? fromFile.get(name) ?? initial])) as unknown as Config;
+  const config = Object.fromEntries(
+    configRows.map(([name, { default: initial }]) => [name, fromFlags.get(name) ?? fromFile.get(name) ?? initial]),
+  ) as unknown as Config;
   const warnings = configRows
     .filter(([name, { ignored }]) => ignored !== undefined && (fromFlags.has(name) || fromFile.has(name)))
-    .map(([name, { ignored }]) => `${fromFlags.has(name) ? `--${name}` : `"${fileKey([name, configTable[name] as ConfigRow<unknown>])}" in ${path}`} has no effect: ${ignored}`);
+    .map(
+      ([name, { ignored }]) =>
+        `${fromFlags.has(name) ? `--${name}` : `"${fileKey([name, configTable[name] as ConfigRow<unknown>])}" in ${path}`} has no effect: ${ignored}`,
+    );
   checkTogether(config);
   return { config, warnings };
 }
@@ -38,7 +47,10 @@ function flagValue(name: ConfigName, texts: readonly string[]): unknown {
     return configTable[name].kind.fromFlag(texts);
   } catch (error) {
     const { short } = configTable[name] as ConfigRow<unknown>;
-    throw new EngineError("invalid", `invalid argument ${JSON.stringify(texts.at(-1))} for "${short === undefined ? "" : `-${short}, `}--${name}" flag: ${errorMessage(error)}\nSee 'berth daemon --help'.`);
+    throw new EngineError(
+      "invalid",
+      `invalid argument ${JSON.stringify(texts.at(-1))} for "${short === undefined ? "" : `-${short}, `}--${name}" flag: ${errorMessage(error)}\nSee 'berth daemon --help'.`,
+    );
   }
 }
 
@@ -58,11 +70,13 @@ function readFile(path: string, named: boolean): Map<ConfigName, unknown> {
   } catch (cause) {
     throw wrongFile(path, `it is not valid JSON: ${errorMessage(cause)}`);
   }
-  if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed)) throw wrongFile(path, "it must hold a JSON object");
+  if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed))
+    throw wrongFile(path, "it must hold a JSON object");
   const rows = new Map(configRows.map((entry) => [fileKey(entry), entry] as const));
   rows.delete(undefined);
   const unknown = Object.keys(parsed).filter((key) => !rows.has(key));
-  if (unknown.length > 0) throw wrongFile(path, `the following directives don't match any configuration option: ${unknown.join(", ")}`);
+  if (unknown.length > 0)
+    throw wrongFile(path, `the following directives don't match any configuration option: ${unknown.join(", ")}`);
 
   const values = new Map<ConfigName, unknown>();
   for (const [key, value] of Object.entries(parsed)) {
@@ -77,7 +91,11 @@ function readFile(path: string, named: boolean): Map<ConfigName, unknown> {
   return values;
 }
 
-function conflict(name: ConfigName, fromFlags: ReadonlyMap<ConfigName, unknown>, fromFile: ReadonlyMap<ConfigName, unknown>): string {
+function conflict(
+  name: ConfigName,
+  fromFlags: ReadonlyMap<ConfigName, unknown>,
+  fromFile: ReadonlyMap<ConfigName, unknown>,
+): string {
   const { show } = configTable[name].kind as { show: (value: unknown) => string };
   const key = fileKey([name, configTable[name] as ConfigRow<unknown>]);
   return `${key}: (from flag: ${show(fromFlags.get(name))}, from file: ${show(fromFile.get(name))})`;
@@ -92,9 +110,13 @@ function wrongFile(path: string, what: string): EngineError {
 function checkTogether(config: Config): void {
   const names = ["crun", "runc", ...Object.keys(config["add-runtime"])];
   if (config["default-runtime"] !== "" && !names.includes(config["default-runtime"])) {
-    throw new EngineError("invalid", `specified default runtime '${config["default-runtime"]}' does not exist: it must be one of ${names.join(", ")}`);
+    throw new EngineError(
+      "invalid",
+      `specified default runtime '${config["default-runtime"]}' does not exist: it must be one of ${names.join(", ")}`,
+    );
   }
-  if (config["data-root"] === config["exec-root"]) throw new EngineError("invalid", `--data-root and --exec-root may not be the same folder (${config["data-root"]})`);
+  if (config["data-root"] === config["exec-root"])
+    throw new EngineError("invalid", `--data-root and --exec-root may not be the same folder (${config["data-root"]})`);
 }
 
 /** The settings after a reload: the file's where a running daemon can take them, else those in force. */
@@ -102,7 +124,13 @@ export function reloadConfig(current: Config, typed: TypedFlags): ReadConfig & {
   const next = readConfig(typed);
   const differs = (name: ConfigName): boolean => JSON.stringify(next.config[name]) !== JSON.stringify(current[name]);
   const reloadable = configRows.filter(([name, row]) => row.reloadable === true && differs(name)).map(([name]) => name);
-  const fixed = configRows.filter(([name, row]) => row.reloadable !== true && row.ignored === undefined && differs(name)).map(([name]) => name);
+  const fixed = configRows
+    .filter(([name, row]) => row.reloadable !== true && row.ignored === undefined && differs(name))
+    .map(([name]) => name);
   const config = { ...current, ...Object.fromEntries(reloadable.map((name) => [name, next.config[name]])) } as Config;
-  return { config, changed: reloadable, warnings: [...next.warnings, ...fixed.map((name) => `${name} changes with the next start of the daemon`)] };
+  return {
+    config,
+    changed: reloadable,
+    warnings: [...next.warnings, ...fixed.map((name) => `${name} changes with the next start of the daemon`)],
+  };
 }

@@ -17,7 +17,14 @@ export interface DefaultsOptions {
 }
 
 /** What a create request does not say, from the settings and the host. */
-export function createDefaults({ config, host, runtimes, networks, logDrivers, seccompProfile }: DefaultsOptions): CreateDefaults {
+export function createDefaults({
+  config,
+  host,
+  runtimes,
+  networks,
+  logDrivers,
+  seccompProfile,
+}: DefaultsOptions): CreateDefaults {
   return {
     runtimes: runtimes.names,
     defaultRuntime: runtimes.default,
@@ -56,18 +63,25 @@ function bridgeGateways(networks: Networks): string[] {
 
 export function logDriver(known: ReadonlyMap<string, LogDriver>, name: string): LogDriver {
   const found = known.get(name);
-  if (found === undefined) throw new EngineError("invalid", `logger: no log driver named '${name}' is registered`, { driver: name }); // moby's text
+  if (found === undefined)
+    throw new EngineError("invalid", `logger: no log driver named '${name}' is registered`, { driver: name }); // moby's text
   return found;
 }
 
 /** The text of `--seccomp-profile`: a file that must hold a profile, `unconfined`, or empty. Throws invalid. */
 export function readSeccompProfile(setting: string): string {
-  if (setting === "" || setting === "builtin" || setting === "unconfined") return setting === "unconfined" ? setting : "";
+  if (setting === "" || setting === "builtin" || setting === "unconfined")
+    return setting === "unconfined" ? setting : "";
   try {
     const text = readFileSync(setting, "utf8");
     parseProfile(text);
     return text;
   } catch (cause) {
-    throw new EngineError("invalid", `--seccomp-profile ${setting}: ${errorMessage(cause)}`, { path: setting }, { cause });
+    throw new EngineError(
+      "invalid",
+      `--seccomp-profile ${setting}: ${errorMessage(cause)}`,
+      { path: setting },
+      { cause },
+    );
   }
 }

@@ -14,7 +14,9 @@ afterEach(async () => {
     await child.exited;
   }
   await endMonitor();
-  for (const link of Bun.spawnSync(["ip", "-j", "link", "show", "type", "bridge"]).stdout.toString().matchAll(/"ifname":"(berth[0-9a-f]{8})"/g)) {
+  for (const link of Bun.spawnSync(["ip", "-j", "link", "show", "type", "bridge"])
+    .stdout.toString()
+    .matchAll(/"ifname":"(berth[0-9a-f]{8})"/g)) {
     if (link[1] === engineName()) Bun.spawnSync(["ip", "link", "del", engineName()]);
   }
   Bun.spawnSync(["nft", "delete", "table", "inet", engineName()]);
@@ -23,12 +25,26 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const engineName = (): string => `berth${new Bun.CryptoHasher("sha256").update(join(root, "exec")).digest("hex").slice(0, 8)}`;
-const main = join(import.meta.dir, "../main.ts");
+const engineName = (): string =>
+  `berth${new Bun.CryptoHasher("sha256").update(join(root, "exec")).digest("hex").slice(0, 8)}`;
+// the built test binary where there is one
+const program = process.env["BERTH_BINARY"]
+  ? [process.env["BERTH_BINARY"]]
+  : [process.execPath, join(import.meta.dir, "../main.ts")];
 const socket = (): string => join(root, "d.sock");
 const args = (...more: string[]): string[] => [
-  process.execPath, main, "daemon", "-H", `unix://${socket()}`, "--data-root", join(root, "data"), "--exec-root", join(root, "exec"), "--pidfile", join(root, "d.pid"),
-  ...(more.includes("--config-file") ? [] : ["--config-file", noFile()]), ...more,
+  ...program,
+  "daemon",
+  "-H",
+  `unix://${socket()}`,
+  "--data-root",
+  join(root, "data"),
+  "--exec-root",
+  join(root, "exec"),
+  "--pidfile",
+  join(root, "d.pid"),
+  ...(more.includes("--config-file") ? [] : ["--config-file", noFile()]),
+  ...more,
 ];
 const noFile = (): string => {
   const path = join(root, "empty.json");
@@ -64,8 +80,13 @@ async function until(condition: () => boolean, describe: () => string = () => ""
 
 function endMonitor(): Promise<void> {
   return new Promise((resolve) => {
-    const control = net.connect(join(root, "exec/monitor/control.sock"), () => control.write(`${JSON.stringify({ n: 1, op: "shutdown", args: {} })}\n`));
-    control.on("error", () => resolve()).on("close", () => resolve()).resume();
+    const control = net.connect(join(root, "exec/monitor/control.sock"), () =>
+      control.write(`${JSON.stringify({ n: 1, op: "shutdown", args: {} })}\n`),
+    );
+    control
+      .on("error", () => resolve())
+      .on("close", () => resolve())
+      .resume();
   });
 }
 
@@ -77,7 +98,9 @@ describe("a daemon", () => {
     expect(readFileSync(join(root, "d.pid"), "utf8").trim()).toBe(String(child.pid));
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect([existsSync(socket()), existsSync(join(root, "d.pid")), existsSync(join(root, "data/daemon.lock"))]).toEqual([false, false, false]);
+    expect([existsSync(socket()), existsSync(join(root, "d.pid")), existsSync(join(root, "data/daemon.lock"))]).toEqual(
+      [false, false, false],
+    );
     expect(log()).toContain("daemon stops, containers go on");
   });
 
@@ -97,7 +120,9 @@ describe("a daemon", () => {
     ["pidfile", ["--data-root", "other-data", "--exec-root", "other-exec", "-H", "other.sock"]],
   ])("refuses to share the %s with one that runs, naming its pid", async (what, changed) => {
     const first = await start();
-    const words = changed.map((word) => (word.startsWith("other") ? join(root, word) : word)).map((word) => (word.endsWith(".sock") ? `unix://${word}` : word));
+    const words = changed
+      .map((word) => (word.startsWith("other") ? join(root, word) : word))
+      .map((word) => (word.endsWith(".sock") ? `unix://${word}` : word));
     const second = spawn(...words);
     expect(await second.child.exited).toBe(1);
     expect(second.log()).toContain(what);
@@ -113,7 +138,9 @@ describe("a daemon", () => {
     child.kill("SIGHUP");
     await until(() => log().includes("settings reloaded") || log().includes("reload failed"), log);
     // the data root is a flag of this daemon: both set is an error, and the settings stay
-    expect(log()).toContain("the following directives are specified both as a flag and in the configuration file: data-root");
+    expect(log()).toContain(
+      "the following directives are specified both as a flag and in the configuration file: data-root",
+    );
     writeFileSync(file, JSON.stringify({ labels: ["a=2"], mtu: 1400 }));
     child.kill("SIGHUP");
     await until(() => log().includes("settings reloaded"), log);
@@ -133,9 +160,23 @@ describe("a daemon", () => {
   test("with --tlsverify lets in who shows a certificate of its authority, and nobody else", async () => {
     const pem = (name: string): string => join(import.meta.dir, "../api/fixtures/tls", name);
     const text = (name: string): string => readFileSync(pem(name), "utf8");
-    const { log } = await start("-H", "tcp://127.0.0.1:0", "--tlsverify", "--tlscacert", pem("ca.pem"), "--tlscert", pem("server.pem"), "--tlskey", pem("server.key"));
+    const { log } = await start(
+      "-H",
+      "tcp://127.0.0.1:0",
+      "--tlsverify",
+      "--tlscacert",
+      pem("ca.pem"),
+      "--tlscert",
+      pem("server.pem"),
+      "--tlskey",
+      pem("server.key"),
+    );
     const url = `https://127.0.0.1:${/tcp:\/\/127\.0\.0\.1:(\d+)/.exec(log())?.[1]}/_ping`;
-    const ping = (tls: Record<string, string>) => fetch(url, { tls: { ca: text("ca.pem"), ...tls }, keepalive: false }).then((answer) => answer.text(), (error: Error) => `refused: ${error.name}`);
+    const ping = (tls: Record<string, string>) =>
+      fetch(url, { tls: { ca: text("ca.pem"), ...tls }, keepalive: false }).then(
+        (answer) => answer.text(),
+        (error: Error) => `refused: ${error.name}`,
+      );
     expect(await ping({ cert: text("client.pem"), key: text("client.key") })).toBe("OK");
     expect(await ping({ cert: text("stranger.pem"), key: text("stranger.key") })).toStartWith("refused");
     expect(await ping({})).toStartWith("refused");
@@ -144,10 +185,20 @@ describe("a daemon", () => {
 
   test("tells the service manager when it is ready", async () => {
     const path = join(root, "notify.sock");
-    const listener = Bun.spawn(["python3", "-c", "import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind(sys.argv[1]);print('bound',flush=True);print(s.recv(99).decode(),flush=True)", path], { stdio: ["ignore", "pipe", "ignore"] });
+    const listener = Bun.spawn(
+      [
+        "python3",
+        "-c",
+        "import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind(sys.argv[1]);print('bound',flush=True);print(s.recv(99).decode(),flush=True)",
+        path,
+      ],
+      { stdio: ["ignore", "pipe", "ignore"] },
+    );
     children.push(listener);
     await until(() => existsSync(path));
-    children.push(Bun.spawn(args(), { stdio: ["ignore", "ignore", "ignore"], env: { ...process.env, NOTIFY_SOCKET: path } }));
+    children.push(
+      Bun.spawn(args(), { stdio: ["ignore", "ignore", "ignore"], env: { ...process.env, NOTIFY_SOCKET: path } }),
+    );
     expect(await new Response(listener.stdout).text()).toContain("READY=1");
   });
 });
@@ -187,7 +238,8 @@ describe("a start that cannot be", () => {
 });
 
 test("--validate, --help and --version answer and end, without a daemon", () => {
-  const run = (...words: string[]) => Bun.spawnSync([process.execPath, main, "daemon", ...words], { stdout: "pipe", stderr: "pipe" });
+  const run = (...words: string[]) =>
+    Bun.spawnSync([...program, "daemon", ...words], { stdout: "pipe", stderr: "pipe" });
   writeFileSync(join(root, "good.json"), '{"debug":true}');
   writeFileSync(join(root, "bad.json"), '{"debugg":true}');
   chmodSync(join(root, "good.json"), 0o600);

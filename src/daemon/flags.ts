@@ -4,7 +4,9 @@ import { type ConfigName, configRows, configTable } from "./config-table.ts";
 /** What was typed: the texts of each flag, in order. */
 export type TypedFlags = ReadonlyMap<ConfigName, readonly string[]>;
 
-const shorts = new Map(configRows.flatMap(([name, { short }]) => (short === undefined ? [] : [[short, name] as const])));
+const shorts = new Map(
+  configRows.flatMap(([name, { short }]) => (short === undefined ? [] : [[short, name] as const])),
+);
 
 /** Reads a command line as pflag does (`--flag=x`, `--flag x`, `-lx`, `-D=false`, `-Dl debug`), with its messages. */
 export function readFlags(argv: readonly string[]): { typed: TypedFlags; help: boolean } {
@@ -18,7 +20,8 @@ export function readFlags(argv: readonly string[]): { typed: TypedFlags; help: b
     return value;
   };
   for (let word = queue.shift(); word !== undefined; word = queue.shift()) {
-    if (!word.startsWith("-") || word === "-" || word === "--") throw invalid(`"berth daemon" accepts no arguments, got ${JSON.stringify(word)}`);
+    if (!word.startsWith("-") || word === "-" || word === "--")
+      throw invalid(`"berth daemon" accepts no arguments, got ${JSON.stringify(word)}`);
     if (word.startsWith("--")) {
       const [, name = "", , value] = /^--([^=]*)(=(.*))?$/s.exec(word) ?? [];
       if (name === "help") help = true;
@@ -26,7 +29,7 @@ export function readFlags(argv: readonly string[]): { typed: TypedFlags; help: b
       else add(name, value ?? (isSwitch(name) ? "true" : next(`--${name}`)));
       continue;
     }
-    for (let rest = word.slice(1); rest !== ""; ) {
+    for (let rest = word.slice(1); rest !== "";) {
       const letter = rest[0] ?? "";
       rest = rest.slice(1);
       if (letter === "h") {

@@ -2,11 +2,17 @@ import { type ConfigRow, configRows } from "./config-table.ts";
 
 /** `berth daemon --help`. */
 export function daemonHelp(): string {
-  const rows = configRows.filter(([, { fileOnly, ignored }]) => fileOnly !== true && ignored === undefined).map(([name, row]) => [usage(name, row), row] as const);
+  const rows = configRows
+    .filter(([, { fileOnly, ignored }]) => fileOnly !== true && ignored === undefined)
+    .map(([name, row]) => [usage(name, row), row] as const);
   const help = ["  -h, --help", { help: "Print this help and end" }] as const;
   const width = Math.max(...rows.map(([left]) => left.length)) + 3;
-  const lines = [...rows, help].map(([left, row]) => `${left.padEnd(width)}${row.help}${"kind" in row ? shownDefault(row) : ""}`);
-  const ignored = configRows.filter(([, row]) => row.ignored !== undefined && row.fileOnly !== true).map(([name]) => `--${name}`);
+  const lines = [...rows, help].map(
+    ([left, row]) => `${left.padEnd(width)}${row.help}${"kind" in row ? shownDefault(row) : ""}`,
+  );
+  const ignored = configRows
+    .filter(([, row]) => row.ignored !== undefined && row.fileOnly !== true)
+    .map(([name]) => `--${name}`);
   return `Usage:  berth daemon [OPTIONS]\n\nRun the engine: the daemon that answers the API and keeps containers\n\nOptions:\n${lines.join("\n")}\n\nAccepted and without effect: ${ignored.join(", ")}\n`;
 }
 

@@ -21,7 +21,8 @@ export async function listeners(config: Config, warn: (message: string) => void)
       }
       const [, address = "", port = ""] = /^tcp:\/\/(\[[^\]]*\]|[^/:]*)(?::(\d+))?\/?$/.exec(host) ?? [];
       const name = address.replace(/^\[|\]$/g, "") || "0.0.0.0";
-      if (tls === undefined && !/^(127\.|::1$|localhost$)/.test(name)) warn(`the API on ${host} has no TLS: whoever reaches it is root on this host`);
+      if (tls === undefined && !/^(127\.|::1$|localhost$)/.test(name))
+        warn(`the API on ${host} has no TLS: whoever reaches it is root on this host`);
       return { kind: "tcp", host: name, port: Number(port || (tls === undefined ? 2375 : 2376)), ...(tls && { tls }) };
     }),
   );
@@ -35,7 +36,12 @@ function readTls(config: Config): TlsFiles {
       throw new EngineError("invalid", `--${flag}: ${errorMessage(cause)}`, { path: config[flag] }, { cause });
     }
   };
-  return { cert: read("tlscert"), key: read("tlskey"), verify: config.tlsverify, ...(config.tlsverify && { ca: read("tlscacert") }) };
+  return {
+    cert: read("tlscert"),
+    key: read("tlskey"),
+    verify: config.tlsverify,
+    ...(config.tlsverify && { ca: read("tlscacert") }),
+  };
 }
 
 /** The group of the unix socket: the named one must exist; without a name `docker` if there is one, else root. */
@@ -43,6 +49,7 @@ export function socketGroup(name: string, groups: string = readFileSync("/etc/gr
   if (/^\d+$/.test(name)) return Number(name);
   const line = groups.split("\n").find((entry) => entry.startsWith(`${name || "docker"}:`));
   if (line !== undefined) return Number(line.split(":")[2]);
-  if (name !== "") throw new EngineError("invalid", `group ${name} not found: make it, or give another --group`, { group: name });
+  if (name !== "")
+    throw new EngineError("invalid", `group ${name} not found: make it, or give another --group`, { group: name });
   return 0;
 }

@@ -27,8 +27,24 @@ export function holdFile(path: string, refusal: (pid: string) => string): Dispos
 /** One daemon per data root, exec root and pidfile. */
 export function holdRoots(roots: { dataRoot: string; execRoot: string; pidfile: string }): Disposable {
   using held = new DisposableStack();
-  held.use(holdFile(join(roots.dataRoot, "daemon.lock"), (pid) => `another daemon (pid ${pid}) uses the data root ${roots.dataRoot}: stop it, or give another --data-root`));
-  held.use(holdFile(join(roots.execRoot, "daemon.lock"), (pid) => `another daemon (pid ${pid}) uses the exec root ${roots.execRoot}: stop it, or give another --exec-root`));
-  held.use(holdFile(roots.pidfile, (pid) => `the pidfile ${roots.pidfile} belongs to a daemon that runs (pid ${pid}): stop it, or give another --pidfile`));
+  held.use(
+    holdFile(
+      join(roots.dataRoot, "daemon.lock"),
+      (pid) => `another daemon (pid ${pid}) uses the data root ${roots.dataRoot}: stop it, or give another --data-root`,
+    ),
+  );
+  held.use(
+    holdFile(
+      join(roots.execRoot, "daemon.lock"),
+      (pid) => `another daemon (pid ${pid}) uses the exec root ${roots.execRoot}: stop it, or give another --exec-root`,
+    ),
+  );
+  held.use(
+    holdFile(
+      roots.pidfile,
+      (pid) =>
+        `the pidfile ${roots.pidfile} belongs to a daemon that runs (pid ${pid}): stop it, or give another --pidfile`,
+    ),
+  );
   return held.move();
 }

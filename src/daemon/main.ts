@@ -47,12 +47,18 @@ async function serve(config: Config, typed: TypedFlags, logger: Logger): Promise
     becomeSubreaper(); // before the monitor is started: its orphans come to us
     engine = await assemble(config, logger);
   } catch (error) {
-    logger.log("fatal", `the daemon cannot start: ${errorMessage(error)}`, error instanceof EngineError ? {} : { cause: error });
+    logger.log(
+      "fatal",
+      `the daemon cannot start: ${errorMessage(error)}`,
+      error instanceof EngineError ? {} : { cause: error },
+    );
     roots?.[Symbol.dispose]();
     return 1;
   }
   process.on("SIGHUP", () => {
-    reload().catch((error: unknown) => logger.error("reload failed, the settings stay", { error: errorMessage(error) }));
+    reload().catch((error: unknown) =>
+      logger.error("reload failed, the settings stay", { error: errorMessage(error) }),
+    );
   });
   const reload = async (): Promise<void> => {
     const next = reloadConfig(config, typed);
@@ -61,10 +67,21 @@ async function serve(config: Config, typed: TypedFlags, logger: Logger): Promise
     logger.level = levelOf(config);
     for (const warning of next.warnings) logger.warn(warning);
     logger.info("settings reloaded", { changed: next.changed.join(",") });
-    engine.events.publish({ type: "daemon", action: "reload", id: engine.id, attributes: { name: engine.id, changed: next.changed.join(",") }, caller: engineCaller });
+    engine.events.publish({
+      type: "daemon",
+      action: "reload",
+      id: engine.id,
+      attributes: { name: engine.id, changed: next.changed.join(",") },
+      caller: engineCaller,
+    });
   };
   for (const address of engine.addresses) logger.info("API listens", { address });
-  logger.info("daemon ready", { version: buildInfo.version, commit: buildInfo.gitCommit, pid: process.pid, startMs: Math.round(performance.now() - startedAt) });
+  logger.info("daemon ready", {
+    version: buildInfo.version,
+    commit: buildInfo.gitCommit,
+    pid: process.pid,
+    startMs: Math.round(performance.now() - startedAt),
+  });
   tellServiceManager("READY=1", logger);
 
   const signal = await stopping;
@@ -106,7 +123,9 @@ function stopSignal(logger: Logger): Promise<string> {
 
 /** What nobody caught. State is on disk and containers do not notice: an unknown condition ends the process. */
 function catchCrashes(logger: Logger): void {
-  process.on("unhandledRejection", (reason) => logger.error("a promise was rejected and nobody looked", { cause: reason }));
+  process.on("unhandledRejection", (reason) =>
+    logger.error("a promise was rejected and nobody looked", { cause: reason }),
+  );
   process.on("uncaughtException", (error) => {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EPIPE" || code === "ECONNRESET") {

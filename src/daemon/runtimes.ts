@@ -15,20 +15,35 @@ export interface FoundRuntimes extends Runtimes {
   readonly reason: string;
 }
 
-const searched = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const searched = [
+  ...(process.env["PATH"] ?? "").split(delimiter),
+  "/usr/local/sbin",
+  "/usr/local/bin",
+  "/usr/sbin",
+  "/usr/bin",
+  "/sbin",
+  "/bin",
+];
 const probeTimeoutMs = 10_000;
 
 /** Full path of a program, or undefined. A path is taken as it is. */
 export function findProgram(name: string): string | undefined {
   if (name.includes("/")) return existsSync(name) ? name : undefined;
-  return searched.filter(Boolean).map((folder) => join(folder, name)).find((path) => existsSync(path));
+  return searched
+    .filter(Boolean)
+    .map((folder) => join(folder, name))
+    .find((path) => existsSync(path));
 }
 
 /**
  * Looks for crun, runc and the configured runtimes and asks each for its version. The default is the configured one,
  * else crun, else runc with the reason. A runtime that is missing fails the container that wants it, not the daemon.
  */
-export async function findRuntimes(config: Config, execRoot: string, log: (message: string, fields: Record<string, unknown>) => void): Promise<FoundRuntimes> {
+export async function findRuntimes(
+  config: Config,
+  execRoot: string,
+  log: (message: string, fields: Record<string, unknown>) => void,
+): Promise<FoundRuntimes> {
   const wanted: Record<string, { path: string; args: readonly string[] }> = {
     crun: { path: "crun", args: [] },
     runc: { path: "runc", args: [] },
@@ -48,7 +63,10 @@ export async function findRuntimes(config: Config, execRoot: string, log: (messa
 
   const crunTrouble = failures.get("crun") ?? hybridTrouble();
   const chosen = config["default-runtime"] || (crunTrouble === "" ? "crun" : all.has("runc") ? "runc" : "crun");
-  const reason = config["default-runtime"] === "" && chosen !== "crun" ? `the default runtime is ${chosen} because crun cannot be used: ${crunTrouble}` : "";
+  const reason =
+    config["default-runtime"] === "" && chosen !== "crun"
+      ? `the default runtime is ${chosen} because crun cannot be used: ${crunTrouble}`
+      : "";
   return {
     all,
     names: [...all.keys()],
@@ -58,15 +76,21 @@ export async function findRuntimes(config: Config, execRoot: string, log: (messa
       const name = asked || chosen;
       const found = all.get(name);
       if (found !== undefined) return found;
-      if (!(name in wanted)) throw new EngineError("invalid", `unknown or invalid runtime name: ${name}`, { runtime: name }); // moby's text
-      throw new EngineError("invalid", `runtime ${name} cannot be used: ${failures.get(name) ?? "it was not found"}`, { runtime: name });
+      if (!(name in wanted))
+        throw new EngineError("invalid", `unknown or invalid runtime name: ${name}`, { runtime: name }); // moby's text
+      throw new EngineError("invalid", `runtime ${name} cannot be used: ${failures.get(name) ?? "it was not found"}`, {
+        runtime: name,
+      });
     },
   };
 }
 
 async function probe(name: string, program: string, args: readonly string[], execRoot: string): Promise<Runtime> {
   const path = findProgram(program);
-  if (path === undefined) throw new Error(`${program} was not found (install Debian's package ${basename(program)}, or give its path with --add-runtime)`);
+  if (path === undefined)
+    throw new Error(
+      `${program} was not found (install Debian's package ${basename(program)}, or give its path with --add-runtime)`,
+    );
   const version = (await invokeForOutput(path, ["--version"], probeTimeoutMs)).split("\n")[0]?.trim() ?? "";
   const choice = { name, path, args, root: join(execRoot, "runtime", name) };
   return { choice, driver: openRuntime(choice), version, takesFilter: /^crun\b/.test(version) };
@@ -76,5 +100,7 @@ async function probe(name: string, program: string, args: readonly string[], exe
 function hybridTrouble(): string {
   const list = "/sys/fs/cgroup/unified/cgroup.controllers";
   const left = existsSync(list) ? readFileSync(list, "utf8").trim() : "";
-  return left === "" ? "" : `this hybrid cgroup host leaves ${left.replaceAll(" ", ", ")} to cgroup v2; to use crun: mkdir /sys/fs/cgroup/${left.split(" ")[0]} and mount -t cgroup -o ${left.split(" ")[0]} cgroup there`;
+  return left === ""
+    ? ""
+    : `this hybrid cgroup host leaves ${left.replaceAll(" ", ", ")} to cgroup v2; to use crun: mkdir /sys/fs/cgroup/${left.split(" ")[0]} and mount -t cgroup -o ${left.split(" ")[0]} cgroup there`;
 }

@@ -25,7 +25,16 @@ export interface SystemOptions {
 }
 
 /** Facts about this engine for /info and /version. What a reload can change is read at each look. */
-export function systemInfo({ config, id, host, runtimes, storageDriver, initPath, startedAtNs, eventListeners }: SystemOptions): SystemInfo {
+export function systemInfo({
+  config,
+  id,
+  host,
+  runtimes,
+  storageDriver,
+  initPath,
+  startedAtNs,
+  eventListeners,
+}: SystemOptions): SystemInfo {
   const { name: operatingSystem, version: osVersion } = readOsRelease();
   const { cgroup } = host;
   return {
@@ -49,7 +58,12 @@ export function systemInfo({ config, id, host, runtimes, storageDriver, initPath
       return runtimes().default;
     },
     get runtimes() {
-      return Object.fromEntries([...runtimes().all].map(([name, { choice, version }]) => [name, { path: choice.path, args: choice.args, version: version.replace(/^\S+ version /, "") }]));
+      return Object.fromEntries(
+        [...runtimes().all].map(([name, { choice, version }]) => [
+          name,
+          { path: choice.path, args: choice.args, version: version.replace(/^\S+ version /, "") },
+        ]),
+      );
     },
     initPath,
     kernelVersion: release(),
@@ -102,7 +116,10 @@ export function systemInfo({ config, id, host, runtimes, storageDriver, initPath
 function warnings(config: Config, { cgroup }: CreateHost, runtimes: FoundRuntimes): string[] {
   const open = config.host.filter((host) => host.startsWith("tcp://") && !config.tlsverify);
   return [
-    ...open.map((host) => `WARNING: API is accessible on ${host.replace("tcp://", "http://")} without encryption.\n         Access to the remote API is equivalent to root access on the host.`),
+    ...open.map(
+      (host) =>
+        `WARNING: API is accessible on ${host.replace("tcp://", "http://")} without encryption.\n         Access to the remote API is equivalent to root access on the host.`,
+    ),
     ...(cgroup.memory ? [] : ["WARNING: No memory limit support"]),
     ...(cgroup.swap ? [] : ["WARNING: No swap limit support"]),
     ...(cgroup.cpuCfs ? [] : ["WARNING: No cpu cfs quota support"]),
@@ -130,7 +147,8 @@ export async function engineId(dataRoot: string): Promise<string> {
 
 /** The init of `--init`: must be static, the container has no libraries for it. */
 export function findInit(configured: string): string {
-  const candidates = configured === "" ? ["docker-init", "/usr/libexec/docker/docker-init", "tini-static", "catatonit"] : [configured];
+  const candidates =
+    configured === "" ? ["docker-init", "/usr/libexec/docker/docker-init", "tini-static", "catatonit"] : [configured];
   return candidates.map(findProgram).find((path) => path !== undefined) ?? "";
 }
 
@@ -149,7 +167,9 @@ function readOsRelease(): { name: string; version: string } {
 function fileSystemType(folder: string): string {
   const device = statSync(folder).dev;
   const wanted = `${(device >> 8) & 0xfff}:${(device & 0xff) | ((device >> 12) & 0xfff00)}`; // makedev(3)
-  const line = readFileSync("/proc/self/mountinfo", "utf8").split("\n").find((entry) => entry.split(" ")[2] === wanted);
+  const line = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .find((entry) => entry.split(" ")[2] === wanted);
   const type = line?.split(" - ")[1]?.split(" ")[0] ?? "unknown";
   return type.startsWith("ext") ? "extfs" : type; // moby parity
 }

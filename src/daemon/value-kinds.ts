@@ -38,7 +38,12 @@ const string = (value: unknown): string => {
   if (typeof value !== "string") throw new Error("must be a string");
   return value;
 };
-const scalar = <T>(word: string, read: (text: string) => T, fromJson: (value: unknown) => T, show: (value: T) => string = String): Kind<T> => ({
+const scalar = <T>(
+  word: string,
+  read: (text: string) => T,
+  fromJson: (value: unknown) => T,
+  show: (value: T) => string = String,
+): Kind<T> => ({
   word,
   repeatable: false,
   fromFlag: (texts) => read(last(texts)),
@@ -78,11 +83,19 @@ export const toggle: Kind<boolean> = scalar(
 export function whole(least = 0, most = Number.MAX_SAFE_INTEGER): Kind<number> {
   const judge = (value: number): number => {
     if (!Number.isSafeInteger(value) || value < least || value > most) {
-      throw new Error(most === Number.MAX_SAFE_INTEGER ? `must be a whole number of at least ${least}` : `must be a whole number from ${least} to ${most}`);
+      throw new Error(
+        most === Number.MAX_SAFE_INTEGER
+          ? `must be a whole number of at least ${least}`
+          : `must be a whole number from ${least} to ${most}`,
+      );
     }
     return value;
   };
-  return scalar("int", (value) => judge(/^-?\d+$/.test(value) ? Number(value) : Number.NaN), (value) => judge(typeof value === "number" ? value : Number.NaN));
+  return scalar(
+    "int",
+    (value) => judge(/^-?\d+$/.test(value) ? Number(value) : Number.NaN),
+    (value) => judge(typeof value === "number" ? value : Number.NaN),
+  );
 }
 
 // docker/go-units, RAMInBytes: binary units whatever their spelling
@@ -92,7 +105,9 @@ function readBytes(value: string): number {
   if (digits === undefined) throw new Error(`invalid size: '${value}'`);
   return Math.floor(Number(digits) * 1024 ** ["", "k", "m", "g", "t", "p"].indexOf(unit.toLowerCase()));
 }
-export const bytes: Kind<number> = scalar("bytes", readBytes, (value) => (typeof value === "number" && value >= 0 ? value : readBytes(string(value))));
+export const bytes: Kind<number> = scalar("bytes", readBytes, (value) =>
+  typeof value === "number" && value >= 0 ? value : readBytes(string(value)),
+);
 
 /** Many texts. A flag is given once for each. */
 export function texts(check: Check = () => {}): Kind<readonly string[]> {
@@ -112,7 +127,10 @@ export function texts(check: Check = () => {}): Kind<readonly string[]> {
   };
 }
 
-const showMap = (value: Readonly<Record<string, unknown>>): string => `map[${Object.entries(value).map(([name, item]) => `${name}:${String(item)}`).join(" ")}]`;
+const showMap = (value: Readonly<Record<string, unknown>>): string =>
+  `map[${Object.entries(value)
+    .map(([name, item]) => `${name}:${String(item)}`)
+    .join(" ")}]`;
 
 function pair(value: string): [string, string] {
   const at = value.indexOf("=");
@@ -130,8 +148,14 @@ export const pairs: Kind<Readonly<Record<string, string>>> = {
 export const switches: Kind<Readonly<Record<string, boolean>>> = {
   word: "map",
   repeatable: true,
-  fromFlag: (values) => Object.fromEntries(values.map((value) => (value.includes("=") ? pair(value) : [value, "true"] as const)).map(([name, on]) => [name, toggle.fromFlag([on])])),
-  fromJson: (value) => Object.fromEntries(Object.entries(map(value)).map(([name, item]) => [name, toggle.fromJson(item)])),
+  fromFlag: (values) =>
+    Object.fromEntries(
+      values
+        .map((value) => (value.includes("=") ? pair(value) : ([value, "true"] as const)))
+        .map(([name, on]) => [name, toggle.fromFlag([on])]),
+    ),
+  fromJson: (value) =>
+    Object.fromEntries(Object.entries(map(value)).map(([name, item]) => [name, toggle.fromJson(item)])),
   show: showMap,
 };
 
@@ -139,7 +163,10 @@ const reservedRuntimes = ["crun", "runc"];
 export const runtimes: Kind<Readonly<Record<string, RuntimeSetting>>> = {
   word: "runtime",
   repeatable: true,
-  fromFlag: (values) => judgeRuntimes(Object.fromEntries(values.map((value) => pair(value)).map(([name, path]) => [name, { path, args: [] }]))),
+  fromFlag: (values) =>
+    judgeRuntimes(
+      Object.fromEntries(values.map((value) => pair(value)).map(([name, path]) => [name, { path, args: [] }])),
+    ),
   fromJson: (value) =>
     judgeRuntimes(
       Object.fromEntries(
@@ -178,7 +205,8 @@ function readPool({ base, size, ...others }: Record<string, unknown>): AddressPo
   const bits = Number(string(base).split("/")[1]);
   const width = string(base).includes(":") ? 128 : 32;
   const wanted = Number(size);
-  if (!Number.isInteger(wanted) || wanted < bits || wanted > width) throw new Error(`invalid pool size ${String(size)}: must be from ${bits} to ${width} for base ${string(base)}`);
+  if (!Number.isInteger(wanted) || wanted < bits || wanted > width)
+    throw new Error(`invalid pool size ${String(size)}: must be from ${bits} to ${width} for base ${string(base)}`);
   return { base: string(base), size: wanted };
 }
 
@@ -199,12 +227,15 @@ export const ulimits: Kind<readonly Ulimit[]> = {
   show: (limits) => `[${limits.map(({ name, soft, hard }) => `${name}=${soft}:${hard}`).join(" ")}]`,
 };
 // setrlimit(2); the names of docker/go-units
-const ulimitNames = "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(" ");
+const ulimitNames =
+  "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(" ");
 function readUlimit(name: string, soft: unknown, hard: unknown): Ulimit {
   if (!ulimitNames.includes(name)) throw new Error(`invalid ulimit type: ${name}`);
-  if (!Number.isInteger(soft) || !Number.isInteger(hard)) throw new Error(`ulimit ${name}: limits must be whole numbers, -1 for none`);
+  if (!Number.isInteger(soft) || !Number.isInteger(hard))
+    throw new Error(`ulimit ${name}: limits must be whole numbers, -1 for none`);
   const limits = { name, soft: Number(soft), hard: Number(hard) };
-  if (limits.hard >= 0 && (limits.soft < 0 || limits.soft > limits.hard)) throw new Error(`ulimit ${name}: soft limit must be at most hard limit: ${limits.soft} > ${limits.hard}`);
+  if (limits.hard >= 0 && (limits.soft < 0 || limits.soft > limits.hard))
+    throw new Error(`ulimit ${name}: soft limit must be at most hard limit: ${limits.soft} > ${limits.hard}`);
   return limits;
 }
 
@@ -212,7 +243,8 @@ function readUlimit(name: string, soft: unknown, hard: unknown): Ulimit {
 export function cidr(value: string): void {
   const [address = "", bits = ""] = value.split("/");
   const family = isIP(address);
-  if (family === 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > (family === 4 ? 32 : 128)) throw new Error(`invalid CIDR address: ${value}`);
+  if (family === 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > (family === 4 ? 32 : 128))
+    throw new Error(`invalid CIDR address: ${value}`);
 }
 
 export function ipAddress(value: string): void {

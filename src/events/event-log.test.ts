@@ -11,7 +11,13 @@ let dir = "";
 beforeEach(() => void (dir = mkdtempSync(join(tmpdir(), "berth-events-"))));
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const input = (action: string): EventInput => ({ type: "container", action, id: "c1", attributes: { name: "web" }, caller: { via: "unix", uid: 7 } });
+const input = (action: string): EventInput => ({
+  type: "container",
+  action,
+  id: "c1",
+  attributes: { name: "web" },
+  caller: { via: "unix", uid: 7 },
+});
 
 test("publish() reaches subscribers at once, in order, until they leave", () => {
   using store = openStore(join(dir, "e.db"), "normal");
@@ -23,7 +29,10 @@ test("publish() reaches subscribers at once, in order, until they leave", () => 
   expect(log.listeners).toBe(1);
   leave();
   log.publish(input("die"));
-  expect(seen.map(({ action, sequence }) => [action, sequence])).toEqual([["create", 1], ["start", 2]]);
+  expect(seen.map(({ action, sequence }) => [action, sequence])).toEqual([
+    ["create", 1],
+    ["start", 2],
+  ]);
   expect(log.listeners).toBe(0);
 });
 
@@ -52,7 +61,11 @@ test("history() gives events from a time on, with their caller, over a restart; 
   using log = openEventLog({ db: store.db, unclean: store.unclean });
   log.publish({ ...input("die"), caller: engineCaller });
   const all = log.history(0n);
-  expect(all.map(({ action, sequence }) => [action, sequence])).toEqual([["create", 1], ["start", 2], ["die", 3]]);
+  expect(all.map(({ action, sequence }) => [action, sequence])).toEqual([
+    ["create", 1],
+    ["start", 2],
+    ["die", 3],
+  ]);
   expect(all[0]?.caller).toEqual({ via: "unix", uid: 7 });
   expect(log.history(all[1]?.timeNs ?? 0n).map(({ action }) => action)).toEqual(["start", "die"]);
 });

@@ -16,9 +16,21 @@ export interface OpenEventLog extends EventLog, Disposable {
  * the disk in the same turn of the event loop, in one transaction with others of that turn. The newest `keep` stay.
  * After an unclean end the sequence jumps, so that a number that a client has seen never names another event.
  */
-export function openEventLog({ db, keep = 10_000, unclean = false, failed }: { db: Database; keep?: number; unclean?: boolean; failed?: (error: unknown) => void }): OpenEventLog {
+export function openEventLog({
+  db,
+  keep = 10_000,
+  unclean = false,
+  failed,
+}: {
+  db: Database;
+  keep?: number;
+  unclean?: boolean;
+  failed?: (error: unknown) => void;
+}): OpenEventLog {
   migrate(db, eventMigrations);
-  const insert = db.query<unknown, [number, bigint, string]>("INSERT INTO events (sequence, time_ns, event) VALUES (?, ?, ?)");
+  const insert = db.query<unknown, [number, bigint, string]>(
+    "INSERT INTO events (sequence, time_ns, event) VALUES (?, ?, ?)",
+  );
   const trim = db.query<unknown, [number]>("DELETE FROM events WHERE sequence <= ?");
   const since = db.query<{ sequence: number; time_ns: string; event: string }, [bigint]>(
     "SELECT sequence, CAST(time_ns AS TEXT) AS time_ns, event FROM events WHERE time_ns >= ? ORDER BY sequence",
@@ -70,7 +82,13 @@ export function openEventLog({ db, keep = 10_000, unclean = false, failed }: { d
     },
     history(sinceNs) {
       flush();
-      return since.all(sinceNs).map((row) => ({ ...(JSON.parse(row.event) as EventInput), sequence: row.sequence, timeNs: BigInt(row.time_ns) }));
+      return since
+        .all(sinceNs)
+        .map((row) => ({
+          ...(JSON.parse(row.event) as EventInput),
+          sequence: row.sequence,
+          timeNs: BigInt(row.time_ns),
+        }));
     },
     get listeners() {
       return listeners.size;

@@ -16,7 +16,11 @@ export function notifyServiceManager(socketPath: string, state: string): void {
   const text = cstring(state);
   const fd = check("socket", () => libc.socket(1, 2 | 0o2000000 /* SOCK_DGRAM | SOCK_CLOEXEC */, 0));
   try {
-    check("sendto", () => libc.sendto(fd, text, BigInt(text.length - 1), 0, address(name), 2 + path.length), socketPath);
+    check(
+      "sendto",
+      () => libc.sendto(fd, text, BigInt(text.length - 1), 0, address(name), 2 + path.length),
+      socketPath,
+    );
   } finally {
     libc.close(fd);
   }

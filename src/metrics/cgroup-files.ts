@@ -22,7 +22,12 @@ export function namedNumbers(text: string): Record<string, number> {
 
 /** Version 1: lines of `8:0 Read 4096`; the grand total has no device. */
 export function blkioLines(text: string): BlkioEntry[] {
-  return [...text.matchAll(/^(\d+):(\d+) (\w+) (\d+)$/gm)].map(([, major, minor, op = "", value]) => ({ major: Number(major), minor: Number(minor), op, value: Number(value) }));
+  return [...text.matchAll(/^(\d+):(\d+) (\w+) (\d+)$/gm)].map(([, major, minor, op = "", value]) => ({
+    major: Number(major),
+    minor: Number(minor),
+    op,
+    value: Number(value),
+  }));
 }
 
 /** Version 2, io.stat: lines of `8:0 rbytes=1 wbytes=2 rios=3 wios=4 ...`; takes the pair of names given. */

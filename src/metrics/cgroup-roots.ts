@@ -18,7 +18,11 @@ export function readCgroupRoots(under = "/sys/fs/cgroup"): CgroupRoots {
     if (type === "cgroup2") unified ||= target;
     if (type === "cgroup") for (const option of superOptions.split(",")) controllers.set(option, target);
   }
-  return { version: controllers.has("memory") || controllers.has("cpu") ? 1 : 2, unified, controller: (name) => controllers.get(name) };
+  return {
+    version: controllers.has("memory") || controllers.has("cpu") ? 1 : 2,
+    unified,
+    controller: (name) => controllers.get(name),
+  };
 }
 
 let known: CgroupRoots | undefined;

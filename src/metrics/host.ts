@@ -14,5 +14,8 @@ export async function hostCpu(): Promise<{ systemNs: number; onlineCpus: number 
 export function parseHostCpu(text: string): { systemNs: number; onlineCpus: number } {
   // moby parity: user, nice, system, idle, iowait, irq, softirq; not steal and guest
   const fields = /^cpu +(.*)$/m.exec(text)?.[1]?.split(" ").slice(0, 7) ?? [];
-  return { systemNs: fields.reduce((sum, ticks) => sum + Number(ticks), 0) * nsPerTick, onlineCpus: (text.match(/^cpu\d+ /gm) ?? []).length };
+  return {
+    systemNs: fields.reduce((sum, ticks) => sum + Number(ticks), 0) * nsPerTick,
+    onlineCpus: (text.match(/^cpu\d+ /gm) ?? []).length,
+  };
 }

@@ -5,7 +5,11 @@ import type { NetworkCounters } from "./stats.ts";
 export async function networkCounters(pid: number): Promise<Record<string, NetworkCounters>> {
   if (pid <= 0) return {};
   try {
-    const [theirs, ours, text] = await Promise.all([readlink(`/proc/${pid}/ns/net`), readlink("/proc/self/ns/net"), readFile(`/proc/${pid}/net/dev`, "utf8")]);
+    const [theirs, ours, text] = await Promise.all([
+      readlink(`/proc/${pid}/ns/net`),
+      readlink("/proc/self/ns/net"),
+      readFile(`/proc/${pid}/net/dev`, "utf8"),
+    ]);
     return theirs === ours ? {} : parseNetDev(text);
   } catch {
     return {}; // it ended meanwhile

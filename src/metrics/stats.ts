@@ -16,7 +16,13 @@ export interface Stats {
     readonly throttledNs: number;
   };
   /** Bytes. */
-  readonly memory: { readonly usage: number; readonly maxUsage: number; readonly limit: number; readonly failures: number; readonly stats: Readonly<Record<string, number>> };
+  readonly memory: {
+    readonly usage: number;
+    readonly maxUsage: number;
+    readonly limit: number;
+    readonly failures: number;
+    readonly stats: Readonly<Record<string, number>>;
+  };
   readonly blkio: {
     readonly serviceBytes: readonly BlkioEntry[];
     readonly serviced: readonly BlkioEntry[];

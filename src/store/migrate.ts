@@ -8,7 +8,12 @@ import type { Migration } from "./migration.ts";
  */
 export function migrate(db: Database, migrations: readonly Migration[]): void {
   db.run("CREATE TABLE IF NOT EXISTS migrations (id TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT");
-  const applied = new Set(db.query<{ id: string }, []>("SELECT id FROM migrations").all().map((row) => row.id));
+  const applied = new Set(
+    db
+      .query<{ id: string }, []>("SELECT id FROM migrations")
+      .all()
+      .map((row) => row.id),
+  );
   refuseNewer(applied, migrations);
   const note = db.query<unknown, [string, string]>("INSERT INTO migrations (id, applied_at) VALUES (?, ?)");
   for (const { id, up } of migrations) {
@@ -25,7 +30,11 @@ function refuseNewer(applied: ReadonlySet<string>, migrations: readonly Migratio
   const known = new Set(migrations.map(({ id }) => id));
   const newer = [...applied].filter((id) => features.has(feature(id)) && !known.has(id));
   if (newer.length === 0) return;
-  throw new EngineError("conflict", `the data root was written by a newer version of this program (it has ${newer.join(", ")}): use that version, or another data root`, { newer });
+  throw new EngineError(
+    "conflict",
+    `the data root was written by a newer version of this program (it has ${newer.join(", ")}): use that version, or another data root`,
+    { newer },
+  );
 }
 
 const feature = (id: string): string => id.slice(0, id.indexOf("/"));

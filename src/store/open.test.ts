@@ -16,7 +16,12 @@ const two: Migration = { id: "things/2-colour", up: (db) => void db.run("ALTER T
 test("openStore() sets WAL, full durability and foreign keys", () => {
   using store = openStore(join(dir, "a.db"));
   const pragma = (name: string) => Object.values(store.db.query(`PRAGMA ${name}`).get() as object)[0];
-  expect([pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys"), pragma("busy_timeout")]).toEqual(["wal", 2, 1, 5000]);
+  expect([pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys"), pragma("busy_timeout")]).toEqual([
+    "wal",
+    2,
+    1,
+    5000,
+  ]);
   expect(store.unclean).toBe(false);
 });
 
@@ -47,7 +52,9 @@ test("openStore() finds a damaged page after an unclean end", () => {
   {
     using store = openStore(path);
     store.db.run("CREATE TABLE t (n TEXT)");
-    store.db.run("WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i < 500) INSERT INTO t SELECT hex(randomblob(200)) FROM c");
+    store.db.run(
+      "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i < 500) INSERT INTO t SELECT hex(randomblob(200)) FROM c",
+    );
   }
   const fd = openSync(path, "r+");
   writeSync(fd, Buffer.alloc(4096, 0xff), 0, 4096, Math.floor(statSync(path).size / 2 / 4096) * 4096);
@@ -86,6 +93,8 @@ test("migrate() undoes a step that fails half-way, and does not note it", () => 
 test("migrate() refuses a data root of a newer version and does not mind other features", () => {
   using store = openStore(join(dir, "m.db"));
   migrate(store.db, [one, two]);
-  expect(() => migrate(store.db, [{ id: "others/1-table", up: (db) => void db.run("CREATE TABLE others (n INTEGER)") }])).not.toThrow();
+  expect(() =>
+    migrate(store.db, [{ id: "others/1-table", up: (db) => void db.run("CREATE TABLE others (n INTEGER)") }]),
+  ).not.toThrow();
   expect(() => migrate(store.db, [one])).toThrow("newer version of this program (it has things/2-colour)");
 });

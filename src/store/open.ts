@@ -42,7 +42,11 @@ export function openStore(path: string, durability: "full" | "normal" = "full"):
 function check(db: Database, path: string): void {
   const found = db.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get()?.quick_check;
   if (found === "ok") return;
-  throw new EngineError("internal", `database ${path} is damaged (${found ?? "no answer"}): restore it from a backup, or move it away to start empty`, { path });
+  throw new EngineError(
+    "internal",
+    `database ${path} is damaged (${found ?? "no answer"}): restore it from a backup, or move it away to start empty`,
+    { path },
+  );
 }
 
 function fileBytes(path: string): number {

@@ -17,7 +17,9 @@ export class PairSet {
   }
 
   all(): readonly Pair[] {
-    return [...this.#containers].flatMap(([name, containers]) => [...containers].map((container) => ({ name, container })));
+    return [...this.#containers].flatMap(([name, containers]) =>
+      [...containers].map((container) => ({ name, container })),
+    );
   }
 
   add(name: string, container: string): void {

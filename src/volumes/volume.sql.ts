@@ -13,8 +13,12 @@ export const volumeMigrations: readonly Migration[] = [
         filling INTEGER NOT NULL DEFAULT 0, -- a first-use copy has begun and not ended
         removing INTEGER NOT NULL DEFAULT 0
       ) STRICT`);
-      db.run("CREATE TABLE volume_holds (name TEXT NOT NULL, container TEXT NOT NULL, PRIMARY KEY (name, container)) STRICT, WITHOUT ROWID");
-      db.run("CREATE TABLE volume_mounts (name TEXT NOT NULL, container TEXT NOT NULL, PRIMARY KEY (name, container)) STRICT, WITHOUT ROWID");
+      db.run(
+        "CREATE TABLE volume_holds (name TEXT NOT NULL, container TEXT NOT NULL, PRIMARY KEY (name, container)) STRICT, WITHOUT ROWID",
+      );
+      db.run(
+        "CREATE TABLE volume_mounts (name TEXT NOT NULL, container TEXT NOT NULL, PRIMARY KEY (name, container)) STRICT, WITHOUT ROWID",
+      );
     },
   },
 ];
@@ -36,8 +40,21 @@ export class VolumeTable {
   }
 
   all(): VolumeRow[] {
-    type Raw = { name: string; driver: string; labels: string; options: string; created: string; anonymous: number; filling: number; removing: number };
-    const rows = this.#db.query<Raw, []>("SELECT name, driver, labels, options, CAST(created_at_ns AS TEXT) AS created, anonymous, filling, removing FROM volumes").all();
+    type Raw = {
+      name: string;
+      driver: string;
+      labels: string;
+      options: string;
+      created: string;
+      anonymous: number;
+      filling: number;
+      removing: number;
+    };
+    const rows = this.#db
+      .query<Raw, []>(
+        "SELECT name, driver, labels, options, CAST(created_at_ns AS TEXT) AS created, anonymous, filling, removing FROM volumes",
+      )
+      .all();
     return rows.map((row) => ({
       name: row.name,
       driver: row.driver,
@@ -52,18 +69,30 @@ export class VolumeTable {
 
   insert(volume: Volume): void {
     this.#db
-      .query<unknown, [string, string, string, string, bigint, number]>("INSERT INTO volumes (name, driver, labels, options, created_at_ns, anonymous) VALUES (?, ?, ?, ?, ?, ?)")
-      .run(volume.name, volume.driver, JSON.stringify(volume.labels), JSON.stringify(volume.options), volume.createdAtNs, Number(volume.anonymous));
+      .query<unknown, [string, string, string, string, bigint, number]>(
+        "INSERT INTO volumes (name, driver, labels, options, created_at_ns, anonymous) VALUES (?, ?, ?, ?, ?, ?)",
+      )
+      .run(
+        volume.name,
+        volume.driver,
+        JSON.stringify(volume.labels),
+        JSON.stringify(volume.options),
+        volume.createdAtNs,
+        Number(volume.anonymous),
+      );
   }
 
   delete(name: string): void {
     this.#db.transaction(() => {
-      for (const table of ["volumes", "volume_holds", "volume_mounts"]) this.#db.query<unknown, [string]>(`DELETE FROM ${table} WHERE name = ?`).run(name);
+      for (const table of ["volumes", "volume_holds", "volume_mounts"])
+        this.#db.query<unknown, [string]>(`DELETE FROM ${table} WHERE name = ?`).run(name);
     })();
   }
 
   filling(name: string, filling: boolean): void {
-    this.#db.query<unknown, [number, string]>("UPDATE volumes SET filling = ? WHERE name = ?").run(Number(filling), name);
+    this.#db
+      .query<unknown, [number, string]>("UPDATE volumes SET filling = ? WHERE name = ?")
+      .run(Number(filling), name);
   }
 
   /** From here on the volume is gone, whatever happens. */
@@ -76,10 +105,14 @@ export class VolumeTable {
   }
 
   add(table: "volume_holds" | "volume_mounts", { name, container }: Pair): void {
-    this.#db.query<unknown, [string, string]>(`INSERT OR IGNORE INTO ${table} (name, container) VALUES (?, ?)`).run(name, container);
+    this.#db
+      .query<unknown, [string, string]>(`INSERT OR IGNORE INTO ${table} (name, container) VALUES (?, ?)`)
+      .run(name, container);
   }
 
   drop(table: "volume_holds" | "volume_mounts", { name, container }: Pair): void {
-    this.#db.query<unknown, [string, string]>(`DELETE FROM ${table} WHERE name = ? AND container = ?`).run(name, container);
+    this.#db
+      .query<unknown, [string, string]>(`DELETE FROM ${table} WHERE name = ? AND container = ?`)
+      .run(name, container);
   }
 }

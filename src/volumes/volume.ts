@@ -45,7 +45,11 @@ export interface Volumes {
   /** Bytes in the volume. */
   usage(name: string): Promise<number>;
   /** Removes volumes that no container refers to: anonymous ones, or all. */
-  prune(options: { all: boolean; labels: (labels: Readonly<Record<string, string>>) => boolean; caller: Caller }): Promise<{ removed: string[]; reclaimedBytes: number }>;
+  prune(options: {
+    all: boolean;
+    labels: (labels: Readonly<Record<string, string>>) => boolean;
+    caller: Caller;
+  }): Promise<{ removed: string[]; reclaimedBytes: number }>;
 }
 
 /** How a container uses a volume. */

@@ -1,5 +1,19 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, existsSync, linkSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EventInput } from "../events/bus.ts";
@@ -17,7 +31,12 @@ let events: EventInput[] = [];
 
 function open(): void {
   store = openStore(join(root, "state.db"));
-  volumes = openVolumes({ db: store.db, dataRoot: root, events: { publish: (event) => void events.push(event) }, log: () => {} });
+  volumes = openVolumes({
+    db: store.db,
+    dataRoot: root,
+    events: { publish: (event) => void events.push(event) },
+    log: () => {},
+  });
 }
 function reopen(): void {
   store.close();
@@ -56,7 +75,11 @@ describe("create()", () => {
 
   test.each([
     ["a", {}, "create a: volume name is too short, names should be at least two alphanumeric characters"],
-    ["../x", {}, 'create ../x: "../x" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'],
+    [
+      "../x",
+      {},
+      'create ../x: "../x" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
+    ],
     [".removed-x", {}, "includes invalid characters"],
     ["x".repeat(300), {}, "volume name is too long"],
     ["hx", { foo: "1" }, 'create hx: invalid option: "foo"'],
@@ -70,7 +93,10 @@ describe("create()", () => {
   });
 
   test("refuses an unknown driver as not found", async () => {
-    await expect(volumes.create({ name: "hx", driver: "nope", caller })).rejects.toMatchObject({ kind: "not-found", message: 'create hx: error looking up volume plugin nope: plugin "nope" not found' });
+    await expect(volumes.create({ name: "hx", driver: "nope", caller })).rejects.toMatchObject({
+      kind: "not-found",
+      message: 'create hx: error looking up volume plugin nope: plugin "nope" not found',
+    });
   });
 
   test("of one name at the same time makes one volume", async () => {
@@ -86,7 +112,9 @@ describe("remove()", () => {
     volumes.hold("data", "c1");
     reopen();
     expect(volumes.users("data")).toEqual(["c1"]);
-    await expect(volumes.remove("data", { force: true, caller })).rejects.toThrow("remove data: volume is in use - [c1]");
+    await expect(volumes.remove("data", { force: true, caller })).rejects.toThrow(
+      "remove data: volume is in use - [c1]",
+    );
     volumes.release("data", "c1");
     await volumes.remove("data", { force: false, caller });
     expect(existsSync(join(root, "volumes/data"))).toBe(false);
@@ -121,13 +149,17 @@ describe("remove()", () => {
     delete process.env["BERTH_FAULT"];
     reopen();
     await volumes.reconcile({ known: new Set(), running: new Set() });
-    await until(() => !new Bun.Glob(".removed-*").scanSync({ cwd: join(root, "volumes"), dot: true, onlyFiles: false }).next().value);
+    await until(
+      () =>
+        !new Bun.Glob(".removed-*").scanSync({ cwd: join(root, "volumes"), dot: true, onlyFiles: false }).next().value,
+    );
     expect(readFileSync(join(host, "precious"), "utf8")).toBe("x");
   });
 
   test("deletes trees deeper than a path can be named", async () => {
     const { mountpoint } = await create("deep");
-    const script = 'cd "$1" && i=0; while [ $i -lt 600 ]; do mkdir dddddddddd && cd -P dddddddddd || exit 1; i=$((i+1)); done';
+    const script =
+      'cd "$1" && i=0; while [ $i -lt 600 ]; do mkdir dddddddddd && cd -P dddddddddd || exit 1; i=$((i+1)); done';
     expect(Bun.spawnSync(["/bin/sh", "-c", script, "sh", mountpoint]).exitCode).toBe(0);
     await volumes.remove("deep", { force: false, caller });
     await until(() => Bun.spawnSync(["/bin/ls", "-A", join(root, "volumes")]).stdout.toString() === "");
@@ -148,7 +180,11 @@ describe("mount()", () => {
     reopen();
     await volumes.mount("ram", "c2");
     expect(existsSync(join(mountpoint, "file"))).toBe(true);
-    expect(readFileSync("/proc/self/mountinfo", "utf8").split("\n").find((line) => line.includes(mountpoint))).toMatch(/noexec.*tmpfs.*size=1024k/);
+    expect(
+      readFileSync("/proc/self/mountinfo", "utf8")
+        .split("\n")
+        .find((line) => line.includes(mountpoint)),
+    ).toMatch(/noexec.*tmpfs.*size=1024k/);
     await volumes.unmount("ram", "c1");
     expect(isMounted(mountpoint)).toBe(true);
     await volumes.unmount("ram", "c2");
@@ -158,7 +194,9 @@ describe("mount()", () => {
 
   test("of a device that is not there fails with Docker's text and leaves no user", async () => {
     const { mountpoint } = await create("bad", { type: "none", o: "bind", device: "/no/such" });
-    await expect(volumes.mount("bad", "c1")).rejects.toThrow(`error while mounting volume '${mountpoint}': failed to mount local volume: mount /no/such:${mountpoint}, flags: 0x1000: no such file or directory`);
+    await expect(volumes.mount("bad", "c1")).rejects.toThrow(
+      `error while mounting volume '${mountpoint}': failed to mount local volume: mount /no/such:${mountpoint}, flags: 0x1000: no such file or directory`,
+    );
     await expect(volumes.mount("bad", "c1")).rejects.toMatchObject({ kind: "invalid" });
   });
 
@@ -225,13 +263,16 @@ describe("populate()", () => {
     expect([...new Bun.Glob("**").scanSync({ cwd: mountpoint, dot: true })]).toEqual([]);
   });
 
-  test.each(["/etc", "../../../../../../../../etc", "/proc/self/root/etc"])("a link of the image to %j does not lead out of it", async (target) => {
-    const fs = rootfs();
-    symlinkSync(target, join(fs, "trap"));
-    const { mountpoint } = await create("data");
-    await volumes.populate("data", fs, "/trap").catch(() => {});
-    expect(existsSync(join(mountpoint, "passwd"))).toBe(false);
-  });
+  test.each(["/etc", "../../../../../../../../etc", "/proc/self/root/etc"])(
+    "a link of the image to %j does not lead out of it",
+    async (target) => {
+      const fs = rootfs();
+      symlinkSync(target, join(fs, "trap"));
+      const { mountpoint } = await create("data");
+      await volumes.populate("data", fs, "/trap").catch(() => {});
+      expect(existsSync(join(mountpoint, "passwd"))).toBe(false);
+    },
+  );
 
   test("that was cut begins again at the next start", async () => {
     const { mountpoint } = await create("data");

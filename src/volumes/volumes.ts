@@ -45,7 +45,12 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
     table.delete(name);
   }
   const byName = new Map<string, Volume>(
-    rows.filter(({ removing }) => !removing).map(({ filling: _filling, removing: _removing, ...row }) => [row.name, { ...row, mountpoint: mountpoint(row.name) }]),
+    rows
+      .filter(({ removing }) => !removing)
+      .map(({ filling: _filling, removing: _removing, ...row }) => [
+        row.name,
+        { ...row, mountpoint: mountpoint(row.name) },
+      ]),
   );
   const filling = new Set(rows.filter((row) => row.filling).map(({ name }) => name));
   const holds = new PairSet(table, "volume_holds");
@@ -56,9 +61,16 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
     return join(root, name, "_data");
   }
   const lock = (name: string) => locks.acquire(name, { timeoutMs: lockTimeoutMs, what: `volume ${name}` });
-  const driverOf = ({ driver }: { driver: string }): Promise<VolumeDriver> => driver in volumeDrivers ? volumeDrivers[driver as keyof typeof volumeDrivers]() : Promise.reject(noDriver(driver));
+  const driverOf = ({ driver }: { driver: string }): Promise<VolumeDriver> =>
+    driver in volumeDrivers ? volumeDrivers[driver as keyof typeof volumeDrivers]() : Promise.reject(noDriver(driver));
   function tell(action: string, volume: Volume, caller: Caller, attributes: Record<string, string> = {}): void {
-    events.publish({ type: "volume", action, id: volume.name, attributes: { driver: volume.driver, ...attributes }, caller });
+    events.publish({
+      type: "volume",
+      action,
+      id: volume.name,
+      attributes: { driver: volume.driver, ...attributes },
+      caller,
+    });
   }
   function get(name: string): Volume {
     const found = byName.get(name);
@@ -77,13 +89,22 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
       using _ = await lock(name);
       const existing = byName.get(name);
       if (existing !== undefined) {
-        if (existing.driver !== driver) throw new EngineError("conflict", "conflict: volume name must be unique", { name, driver: existing.driver });
+        if (existing.driver !== driver)
+          throw new EngineError("conflict", "conflict: volume name must be unique", { name, driver: existing.driver });
         tell("create", existing, request.caller); // moby parity: told again
         return existing;
       }
       known.validate(request.options ?? {});
       const labels = { ...(anonymous && { "com.docker.volume.anonymous": "" }), ...request.labels };
-      const volume: Volume = { name, driver, mountpoint: mountpoint(name), labels, options: { ...request.options }, createdAtNs: nowNs(), anonymous };
+      const volume: Volume = {
+        name,
+        driver,
+        mountpoint: mountpoint(name),
+        labels,
+        options: { ...request.options },
+        createdAtNs: nowNs(),
+        anonymous,
+      };
       table.insert(volume);
       fault("volume.create.row");
       try {
@@ -104,7 +125,8 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
     using _ = await lock(name);
     const volume = get(name);
     const users = holds.containers(name);
-    if (users.length > 0) throw new EngineError("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`, { name, users });
+    if (users.length > 0)
+      throw new EngineError("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`, { name, users });
     const driver = await driverOf(volume);
     table.removing(name);
     byName.delete(name);
@@ -135,7 +157,10 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
   /** In the background. `rm` walks by descriptors: trees deeper than a path can name go too. */
   function erase(folder: string): void {
     unmountAll(folder); // what a driver mounted there is not ours to delete
-    const child = Bun.spawn(["/bin/rm", "-rf", "--one-file-system", "--", folder], { stdio: ["ignore", "ignore", "ignore"], cwd: "/" });
+    const child = Bun.spawn(["/bin/rm", "-rf", "--one-file-system", "--", folder], {
+      stdio: ["ignore", "ignore", "ignore"],
+      cwd: "/",
+    });
     child.unref();
     void child.exited.then((status) => {
       if (status !== 0) log("warn", "a removed volume's files could not all be deleted", { folder });
@@ -156,7 +181,13 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
         throw error;
       }
     }
-    if (use) tell("mount", volume, use.caller, { container: containerId, destination: use.destination, "read/write": String(!use.readOnly), propagation: use.propagation });
+    if (use)
+      tell("mount", volume, use.caller, {
+        container: containerId,
+        destination: use.destination,
+        "read/write": String(!use.readOnly),
+        propagation: use.propagation,
+      });
     return volume.mountpoint;
   }
 
@@ -188,7 +219,11 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
     table.filling(name, false);
   }
 
-  async function prune({ all, labels, caller }: Parameters<Volumes["prune"]>[0]): Promise<{ removed: string[]; reclaimedBytes: number }> {
+  async function prune({
+    all,
+    labels,
+    caller,
+  }: Parameters<Volumes["prune"]>[0]): Promise<{ removed: string[]; reclaimedBytes: number }> {
     const removed: string[] = [];
     let reclaimedBytes = 0;
     for (const volume of [...byName.values()]) {
@@ -203,7 +238,13 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
       removed.push(volume.name);
       reclaimedBytes += bytes;
     }
-    events.publish({ type: "volume", action: "prune", id: "", attributes: { reclaimed: String(reclaimedBytes) }, caller });
+    events.publish({
+      type: "volume",
+      action: "prune",
+      id: "",
+      attributes: { reclaimed: String(reclaimedBytes) },
+      caller,
+    });
     return { removed, reclaimedBytes };
   }
 
@@ -212,12 +253,19 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
     return Object.keys(volume.options).length > 0 ? -1 : folderSize(volume.mountpoint); // moby parity: not ours to count
   }
 
-  async function reconcile({ known, running }: { known: ReadonlySet<string>; running: ReadonlySet<string> }): Promise<void> {
+  async function reconcile({
+    known,
+    running,
+  }: {
+    known: ReadonlySet<string>;
+    running: ReadonlySet<string>;
+  }): Promise<void> {
     for (const { name, container } of holds.all()) if (!known.has(container)) holds.drop(name, container);
     for (const { name, container } of mounts.all()) if (!running.has(container)) await unmount(name, container);
     for (const name of readdirSync(root)) {
       if (name.startsWith(removedPrefix)) erase(join(root, name));
-      else if (!byName.has(name)) log("warn", "a folder in the data root belongs to no volume and is left alone", { folder: join(root, name) });
+      else if (!byName.has(name))
+        log("warn", "a folder in the data root belongs to no volume and is left alone", { folder: join(root, name) });
     }
     for (const volume of byName.values()) await (await driverOf(volume)).create(volume.mountpoint); // cut between row and folder
   }
@@ -239,14 +287,18 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
   };
 }
 
-const noDriver = (driver: string): EngineError => new EngineError("not-found", `error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`, { driver });
+const noDriver = (driver: string): EngineError =>
+  new EngineError("not-found", `error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`, {
+    driver,
+  });
 
 /** Docker's texts begin with what was tried on which volume. */
 async function named<T>(verb: string, name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    if (cause instanceof EngineError) throw new EngineError(cause.kind, `${verb} ${name}: ${cause.message}`, { ...cause.detail, name }, { cause });
+    if (cause instanceof EngineError)
+      throw new EngineError(cause.kind, `${verb} ${name}: ${cause.message}`, { ...cause.detail, name }, { cause });
     throw new EngineError("internal", `${verb} ${name}: ${errorMessage(cause)}`, { name }, { cause });
   }
 }

@@ -13,12 +13,15 @@ export const local: VolumeDriver = {
 
   validate(options) {
     for (const name of Object.keys(options)) {
-      if (!known.includes(name)) throw new EngineError("invalid", `invalid option: ${JSON.stringify(name)}`, { option: name });
+      if (!known.includes(name))
+        throw new EngineError("invalid", `invalid option: ${JSON.stringify(name)}`, { option: name });
     }
     if (Object.keys(options).length === 0) return;
-    if ("size" in options) throw new EngineError("invalid", "quota size requested but no quota support", { option: "size" });
+    if ("size" in options)
+      throw new EngineError("invalid", "quota size requested but no quota support", { option: "size" });
     for (const name of ["device", "type"]) {
-      if (!options[name]) throw new EngineError("invalid", `missing required option: ${JSON.stringify(name)}`, { option: name });
+      if (!options[name])
+        throw new EngineError("invalid", `missing required option: ${JSON.stringify(name)}`, { option: name });
     }
   },
 
@@ -40,7 +43,12 @@ export const local: VolumeDriver = {
     } catch (cause) {
       const reason = cause instanceof SyscallError ? (reasons[cause.code] ?? cause.code) : String(cause);
       const shown = `flags: 0x${flags.toString(16)}${data === "" ? "" : `, data: ${data}`}`;
-      throw new EngineError("invalid", `error while mounting volume '${mountpoint}': failed to mount local volume: mount ${source}:${mountpoint}, ${shown}: ${reason}`, { mountpoint, source, type }, { cause });
+      throw new EngineError(
+        "invalid",
+        `error while mounting volume '${mountpoint}': failed to mount local volume: mount ${source}:${mountpoint}, ${shown}: ${reason}`,
+        { mountpoint, source, type },
+        { cause },
+      );
     }
   },
 

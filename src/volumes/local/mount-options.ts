@@ -51,6 +51,11 @@ export async function resolveAddress(type: string, data: string): Promise<string
     const { address } = await lookup(name);
     return data.replace(`addr=${name}`, `addr=${address}`);
   } catch (cause) {
-    throw new EngineError("invalid", `error resolving passed in network volume address: lookup ${name}: no such host`, { name }, { cause });
+    throw new EngineError(
+      "invalid",
+      `error resolving passed in network volume address: lookup ${name}: no such host`,
+      { name },
+      { cause },
+    );
   }
 }
