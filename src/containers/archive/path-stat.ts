@@ -17,7 +17,8 @@ export function statPath(root: ContainerRoot, path: string, ref: string): PathSt
       name: posix.basename(clean) || "/",
       size: Number(stats.size),
       mode: goFileMode(Number(stats.mode)),
-      mtime: rfc3339(stats.mtimeNs),
+      // 0n is Go's zero time for rfc3339(), here it is a time as any other
+      mtime: stats.mtimeNs === 0n ? "1970-01-01T00:00:00Z" : rfc3339(stats.mtimeNs),
       linkTarget: (Number(stats.mode) & 0o170000) === 0o120000 ? linkTarget(root, clean) : "",
     };
   } finally {

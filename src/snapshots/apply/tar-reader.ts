@@ -91,7 +91,7 @@ export class TarReader {
   /** Reads past what is left of the member, padding included. */
   skipContent(): void {
     while (this.content()) continue;
-    if (this.#padding > 0) this.#recorder?.raw(this.#exactly(this.#padding));
+    this.#skip(this.#padding);
     this.#padding = 0;
   }
 
@@ -236,9 +236,15 @@ export class TarReader {
     if (sizeBytes > maxMetaBytes) throw badArchive("header field too long");
     const bytes = Buffer.from(this.#exactly(sizeBytes));
     this.#recorder?.raw(bytes);
-    const padding = (512 - (sizeBytes % 512)) % 512;
-    if (padding > 0) this.#recorder?.raw(this.#exactly(padding));
+    this.#skip((512 - (sizeBytes % 512)) % 512);
     return bytes;
+  }
+
+  /** Reads bytes of no meaning; they are read whether or not somebody records them. */
+  #skip(count: number): void {
+    if (count === 0) return;
+    const bytes = this.#exactly(count);
+    this.#recorder?.raw(bytes);
   }
 
   /** A header block; undefined at a clean end of the source. */
