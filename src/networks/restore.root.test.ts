@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
+import { eraseNetworks } from "./erase.ts";
 import { ask, caller, failure, must, NetworkLab, port, run, serve, until } from "../../test/fixtures/network-lab.ts";
 
 setDefaultTimeout(30_000); // milliseconds; programs start slowly on a loaded machine
@@ -172,3 +173,16 @@ test("two hundred opens and closes leave no descriptor, mount or row behind", as
   await until("descriptors are back", () => readdirSync("/proc/self/fd").length <= before + 2);
   expect(await held(lab)).toEqual([]);
 }, 30_000);
+
+test("eraseNetworks() takes away everything of an engine that is gone", async () => {
+  await using lab = await NetworkLab.start();
+  const { id } = await lab.create("red");
+  await lab.open("web", { ports: [port(80)] });
+  await lab.networks.shutdown();
+  expect((await lab.left()).length).toBeGreaterThan(2);
+  eraseNetworks(lab.execRoot);
+  expect(await lab.left()).toEqual([]);
+  expect((await run("ip", "link", "show", `br-${id.slice(0, 12)}`)).status).toBe(1);
+  await lab.begin();
+  await lab.networks.restore(new Map());
+});

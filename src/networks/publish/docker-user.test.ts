@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
-import { planDockerUser } from "./docker-user.ts";
+import { planDockerUser as plan } from "./docker-user.ts";
+
+const planDockerUser = (rules: string, tag: string, bridges: readonly string[]) =>
+  plan(rules, tag, { bridges, exists: (link) => link !== "gone" });
 
 const dropping =
   "-P INPUT ACCEPT\n-P FORWARD DROP\n-N DOCKER-USER\n-A FORWARD -j DOCKER-USER\n-A DOCKER-USER -j RETURN\n";
@@ -26,4 +29,11 @@ test("a DROP policy that is not dockerd's is left alone and reported; an ACCEPT 
     script: "",
     blocked: false,
   });
+});
+
+test("rules of an engine that died and whose bridge is gone are deleted", () => {
+  const rules = `${dropping}-A DOCKER-USER -i gone -m comment --comment berth01234567 -j ACCEPT\n-A DOCKER-USER -i gone -m comment --comment mine -j ACCEPT\n`;
+  expect(planDockerUser(rules, "berth0", []).script).toBe(
+    "*filter\n-D DOCKER-USER -i gone -m comment --comment berth01234567 -j ACCEPT\nCOMMIT\n",
+  );
 });

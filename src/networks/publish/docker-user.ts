@@ -10,19 +10,30 @@ export interface DockerUserPlan {
   readonly blocked: boolean;
 }
 
-/** `rules` is the output of `iptables -S`. Rules of ours for bridges that are not wanted any more are deleted. */
-export function planDockerUser(rules: string, tag: string, bridges: readonly string[]): DockerUserPlan {
+/**
+ * `rules` is the output of `iptables -S`. Rules of ours for bridges that are not wanted any more are deleted, and so
+ * are those of other engines whose bridge is gone: they were killed and cannot do it themselves.
+ */
+export function planDockerUser(
+  rules: string,
+  tag: string,
+  options: { bridges: readonly string[]; exists: (link: string) => boolean },
+): DockerUserPlan {
   const lines = rules.split("\n");
   const drops = lines.includes("-P FORWARD DROP");
   if (!lines.includes("-N DOCKER-USER")) return { script: "", blocked: drops };
-  const ours = lines.filter((line) => line.startsWith("-A DOCKER-USER ") && line.includes(`--comment ${tag} `));
-  const wanted = drops ? bridges.flatMap((bridge) => [`-i ${bridge}`, `-o ${bridge}`]) : [];
-  const matches = (line: string, match: string): boolean => `${line} `.includes(` ${match} `);
+  const wanted = drops ? options.bridges.flatMap((bridge) => [`-i ${bridge}`, `-o ${bridge}`]) : [];
+  const present = lines.flatMap((line) => {
+    const found = /^-A DOCKER-USER (-[io] (\S+)) -m comment --comment (berth[0-9a-f]{1,8}) -j ACCEPT$/.exec(line);
+    return found === null ? [] : [{ line, match: found[1] ?? "", link: found[2] ?? "", tag: found[3] ?? "" }];
+  });
+  const unwanted = present.filter((rule) =>
+    rule.tag === tag ? !wanted.includes(rule.match) : !options.exists(rule.link),
+  );
+  const missing = wanted.filter((match) => !present.some((rule) => rule.tag === tag && rule.match === match));
   const changes = [
-    ...ours.filter((line) => !wanted.some((match) => matches(line, match))).map((line) => line.replace(/^-A/, "-D")),
-    ...wanted
-      .filter((match) => !ours.some((line) => matches(line, match)))
-      .map((match) => `-I DOCKER-USER ${match} -m comment --comment ${tag} -j ACCEPT`),
+    ...unwanted.map(({ line }) => line.replace(/^-A/, "-D")),
+    ...missing.map((match) => `-I DOCKER-USER ${match} -m comment --comment ${tag} -j ACCEPT`),
   ];
   return { script: changes.length === 0 ? "" : `*filter\n${changes.join("\n")}\nCOMMIT\n`, blocked: false };
 }

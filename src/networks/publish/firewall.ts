@@ -1,4 +1,5 @@
-import { EngineError } from "../../base/errors.ts";
+import { existsSync } from "node:fs";
+import { EngineError, errorMessage } from "../../base/errors.ts";
 import type { KernelClient } from "../sandbox/kernel-client.ts";
 import { planDockerUser } from "./docker-user.ts";
 import { type FirewallState, ruleset } from "./ruleset.ts";
@@ -61,13 +62,23 @@ export class Firewall {
     for (const program of ["iptables", "ip6tables"]) {
       if (Bun.which(program) === null) continue; // no iptables: no policy of its making
       try {
-        const plan = planDockerUser(await run([program, "-w", "5", "-S"], ""), this.#state().table, bridges);
-        if (plan.script !== "") await run([`${program}-restore`, "-w", "5", "--noflush"], plan.script);
-        if (plan.blocked && bridges.length > 0) this.#warnOfPolicy(program, bridges);
-      } catch (error) {
-        this.#warn(`cannot look at the ${program} rules: ${error instanceof Error ? error.message : String(error)}`);
+        await this.#acceptInDocker(program, bridges);
+      } catch {
+        // Another program changed the chain between the look and the change.
+        await this.#acceptInDocker(program, bridges).catch((error: unknown) =>
+          this.#warn(`cannot change the ${program} rules: ${errorMessage(error)}`),
+        );
       }
     }
+  }
+
+  async #acceptInDocker(program: string, bridges: readonly string[]): Promise<void> {
+    const plan = planDockerUser(await run([program, "-w", "5", "-S"], ""), this.#state().table, {
+      bridges,
+      exists: (link) => existsSync(`/sys/class/net/${link}`),
+    });
+    if (plan.script !== "") await run([`${program}-restore`, "-w", "5", "--noflush"], plan.script);
+    if (plan.blocked && bridges.length > 0) this.#warnOfPolicy(program, bridges);
   }
 
   #warnOfPolicy(program: string, bridges: readonly string[]): void {
