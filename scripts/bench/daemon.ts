@@ -13,6 +13,8 @@ export interface BenchDaemon {
   end(): Promise<void>;
 }
 
+const bridgeName = '{{index .Options "com.docker.network.bridge.name"}}';
+
 export async function startDaemon(folder: string): Promise<BenchDaemon> {
   const socket = join(folder, "d.sock");
   const execRoot = join(folder, "exec");
@@ -78,6 +80,7 @@ export async function startDaemon(folder: string): Promise<BenchDaemon> {
     end: async () => {
       const ids = (await docker("ps", "-aq")).split("\n").filter(Boolean);
       for (let at = 0; at < ids.length; at += 50) await docker("rm", "-f", ...ids.slice(at, at + 50));
+      const bridge = await docker("network", "inspect", "-f", bridgeName, "bridge");
       await stop();
       await new Promise((resolve) => {
         const control = net.connect(join(execRoot, "monitor/control.sock"), () =>
@@ -88,6 +91,8 @@ export async function startDaemon(folder: string): Promise<BenchDaemon> {
           .on("close", resolve)
           .resume();
       });
+      Bun.spawnSync(["nft", "delete", "table", "inet", bridge]);
+      Bun.spawnSync(["ip", "link", "delete", bridge]);
     },
   };
 }
