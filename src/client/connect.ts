@@ -1,6 +1,12 @@
 import type { Readable } from "node:stream";
 import { type OperationId, operations, type QueryKind } from "../spec/engine/operations.gen.ts";
-import { ApiError, type CallOptions, type EngineClient, type OperationInput } from "./engine-client.ts";
+import {
+  ApiError,
+  type CallOptions,
+  type EngineClient,
+  type OpenAnswer,
+  type OperationInput,
+} from "./engine-client.ts";
 import { type Answer, ClosedEarly, readAnswer, requestHead } from "./http-exchange.ts";
 import { type ClientTls, openWire } from "./open-wire.ts";
 import type { Wire } from "./wire.ts";
@@ -89,6 +95,34 @@ class Client implements EngineClient {
     const stream = hijackDuplex(wire);
     stream.once("close", settle);
     return { stream, multiplexed: answer.headers["content-type"] === "application/vnd.docker.multiplexed-stream" };
+  }
+
+  async open<Id extends OperationId>(
+    id: Id,
+    input: OperationInput<Id>,
+    options: SendOptions = {},
+  ): Promise<OpenAnswer> {
+    const { wire, answer, settle } = await this.#send(id, input, options);
+    const release = (): void => {
+      settle();
+      this.#release(wire, answer);
+    };
+    return {
+      headers: answer.headers,
+      multiplexed: answer.headers["content-type"] === "application/vnd.docker.multiplexed-stream",
+      async *pieces() {
+        try {
+          yield* answer.body.pieces();
+        } finally {
+          release();
+        }
+      },
+      write: async (bytes) => {
+        await wire.write(bytes);
+      },
+      end: () => wire.shutdown(),
+      destroy: () => wire.destroy(),
+    };
   }
 
   close(): void {

@@ -27,7 +27,26 @@ export interface EngineClient {
     input: OperationInput<Id>,
     options?: CallOptions & { body?: unknown },
   ): Promise<{ stream: Duplex; multiplexed: boolean }>;
+  /** As stream and (with upgrade) hijack, without node's streams: loading those costs a short command 3 ms. */
+  open<Id extends OperationId>(
+    id: Id,
+    input: OperationInput<Id>,
+    options?: CallOptions & { body?: unknown; upgrade?: boolean },
+  ): Promise<OpenAnswer>;
   close(): void;
+}
+
+/** An answer whose head is here; after an upgrade the connection itself. */
+export interface OpenAnswer {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly multiplexed: boolean;
+  /** What the daemon sends, until its end. Reading waits for the consumer. */
+  pieces(): AsyncIterable<Uint8Array>;
+  /** Resolves when there is room for more. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Half-closes: the daemon reads end of file, its output goes on. */
+  end(): void;
+  destroy(): void;
 }
 
 export interface CallOptions {

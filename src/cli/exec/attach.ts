@@ -35,22 +35,26 @@ export const attach = command({
     const keys = flags["detach-keys"] ?? readConfigFile(configDir).detachKeys;
     using _signals =
       flags["sig-proxy"] && !tty ? forwardSignals((signal) => engine.call("ContainerKill", { id, signal })) : undefined;
-    const [exit, { stream, multiplexed }] = await Promise.all([
+    const [exit, connection] = await Promise.all([
       waitForExit(engine, id, "not-running"),
-      engine.hijack("ContainerAttach", {
-        id,
-        stream: true,
-        stdin: withStdin,
-        stdout: true,
-        stderr: true,
-        ...(keys === undefined ? {} : { detachKeys: keys }),
-      }),
+      engine.open(
+        "ContainerAttach",
+        {
+          id,
+          stream: true,
+          stdin: withStdin,
+          stdout: true,
+          stderr: true,
+          ...(keys === undefined ? {} : { detachKeys: keys }),
+        },
+        { upgrade: true },
+      ),
     ]);
     using _raw = tty && withStdin ? rawMode(stdin) : undefined;
     using _size = tty ? followSize(stdout, (h, w) => engine.call("ContainerResize", { id, h, w })) : undefined;
     const ending = await pump({
-      stream,
-      multiplexed: multiplexed || !tty,
+      connection,
+      multiplexed: connection.multiplexed || !tty,
       stdin: withStdin ? stdin : undefined,
       stdout,
       stderr: tty ? undefined : stderr,

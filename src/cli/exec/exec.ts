@@ -64,16 +64,16 @@ export const exec = command({
       await engine.call("ExecStart", { id }, { Detach: true, Tty: tty });
       return 0;
     }
-    const { stream, multiplexed } = await engine.hijack(
+    const connection = await engine.open(
       "ExecStart",
       { id },
-      { body: { Detach: false, Tty: tty, ...ConsoleSize } },
+      { body: { Detach: false, Tty: tty, ...ConsoleSize }, upgrade: true },
     );
     using _raw = tty && flags.interactive ? rawMode(stdin) : undefined;
     using _size = tty ? followSize(stdout, (h, w) => engine.call("ExecResize", { id, h, w })) : undefined;
     const ending = await pump({
-      stream,
-      multiplexed: multiplexed || !tty,
+      connection,
+      multiplexed: connection.multiplexed || !tty,
       stdin: flags.interactive ? stdin : undefined,
       stdout,
       stderr: tty ? undefined : stderr,

@@ -69,21 +69,25 @@ async function attached(
   const signals =
     flags["sig-proxy"] && !tty ? forwardSignals((signal) => engine.call("ContainerKill", { id, signal })) : undefined;
   const waiting = waitForExit(engine, id, flags.rm ? "removed" : "next-exit");
-  const connection = engine.hijack("ContainerAttach", {
-    id,
-    stream: true,
-    stdin: body.AttachStdin === true,
-    stdout: body.AttachStdout === true,
-    stderr: body.AttachStderr === true,
-    ...(keys === undefined ? {} : { detachKeys: keys }),
-  });
-  const [exit, { stream, multiplexed }] = await Promise.all([waiting, connection]).catch((error: unknown) => {
+  const attaching = engine.open(
+    "ContainerAttach",
+    {
+      id,
+      stream: true,
+      stdin: body.AttachStdin === true,
+      stdout: body.AttachStdout === true,
+      stderr: body.AttachStderr === true,
+      ...(keys === undefined ? {} : { detachKeys: keys }),
+    },
+    { upgrade: true },
+  );
+  const [exit, connection] = await Promise.all([waiting, attaching]).catch((error: unknown) => {
     throw error instanceof ApiError && error.status === 400 ? new ExitError(1, error.message) : error;
   });
   using _raw = tty && body.AttachStdin === true ? rawMode(stdin) : undefined;
   const moving = pump({
-    stream,
-    multiplexed: multiplexed || !tty,
+    connection,
+    multiplexed: connection.multiplexed || !tty,
     stdin: body.AttachStdin === true ? stdin : undefined,
     stdout: body.AttachStdout === true ? stdout : undefined,
     stderr: body.AttachStderr === true ? stderr : undefined,
@@ -96,7 +100,7 @@ async function attached(
     moving.catch(() => undefined);
     exit.status.catch(() => undefined);
     if (flags.rm) await exit.status.catch(() => undefined);
-    stream.destroy();
+    connection.destroy();
     throw error;
   }
   using _size = tty ? followSize(stdout, (h, w) => engine.call("ContainerResize", { id, h, w })) : undefined;

@@ -69,21 +69,25 @@ async function attached(
   if (refusal !== undefined) throw new ExitError(1, refusal);
   const keys = given ?? readConfigFile(configDir).detachKeys;
   using _signals = tty ? undefined : forwardSignals((signal) => engine.call("ContainerKill", { id, signal }));
-  const [exit, { stream, multiplexed }] = await Promise.all([
+  const [exit, connection] = await Promise.all([
     waitForExit(engine, id, HostConfig?.AutoRemove === true ? "removed" : "next-exit"),
-    engine.hijack("ContainerAttach", {
-      id,
-      stream: true,
-      stdin: withStdin,
-      stdout: true,
-      stderr: true,
-      ...(keys === undefined ? {} : { detachKeys: keys }),
-    }),
+    engine.open(
+      "ContainerAttach",
+      {
+        id,
+        stream: true,
+        stdin: withStdin,
+        stdout: true,
+        stderr: true,
+        ...(keys === undefined ? {} : { detachKeys: keys }),
+      },
+      { upgrade: true },
+    ),
   ]);
   using _raw = tty && withStdin ? rawMode(stdin) : undefined;
   const moving = pump({
-    stream,
-    multiplexed: multiplexed || !tty,
+    connection,
+    multiplexed: connection.multiplexed || !tty,
     stdin: withStdin ? stdin : undefined,
     stdout,
     stderr: tty ? undefined : stderr,
@@ -94,7 +98,7 @@ async function attached(
   } catch (error) {
     // the start's failure is the one to tell
     moving.catch(() => undefined);
-    stream.destroy();
+    connection.destroy();
     throw error;
   }
   using _size = tty ? followSize(stdout, (h, w) => engine.call("ContainerResize", { id, h, w })) : undefined;
