@@ -26,13 +26,13 @@ export const logs = command({
     };
     const { Id, Config } = await engine.call("ContainerInspect", { id: name });
     const { follow, timestamps, tail } = flags;
-    const { body } = await engine.stream(
+    const answer = await engine.open(
       "ContainerLogs",
       { id: Id ?? name, stdout: true, stderr: true, follow, timestamps, tail },
       { query: times },
     );
     const frames = Config?.Tty === true ? undefined : new Demultiplexer();
-    for await (const chunk of body) {
+    for await (const chunk of answer.pieces()) {
       const pieces = frames?.push(chunk) ?? [{ kind: 1, bytes: chunk }];
       for (const { kind, bytes } of pieces) {
         if (kind === 3) throw new Error(`error from daemon in stream: ${Buffer.from(bytes).toString()}`);

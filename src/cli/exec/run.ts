@@ -1,5 +1,6 @@
 import { ApiError, type EngineClient } from "../../client/engine-client.ts";
 import { command, type CommandContext } from "../command.ts";
+import { readConfigFile } from "../config-file.ts";
 import { ExitError } from "../exit-error.ts";
 import { failureText } from "../failure.ts";
 import { checkPull, createContainer } from "./create-container.ts";
@@ -60,12 +61,12 @@ type RunContext = CommandContext & {
 
 /** Attaches and waits before the start, so that neither the first byte nor a quick exit is missed. */
 async function attached(
-  { engine, flags, stdin, stdout, stderr }: RunContext,
+  { engine, flags, stdin, stdout, stderr, configDir }: RunContext,
   id: string,
   body: CreateBody,
 ): Promise<number> {
   const tty = flags.tty;
-  const keys = flags["detach-keys"];
+  const keys = flags["detach-keys"] ?? (tty ? readConfigFile(configDir).detachKeys : undefined);
   const signals =
     flags["sig-proxy"] && !tty ? forwardSignals((signal) => engine.call("ContainerKill", { id, signal })) : undefined;
   const waiting = waitForExit(engine, id, flags.rm ? "removed" : "next-exit");
