@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
 import { ensureWorkdir } from "../oci/workdir.ts";
-import { bindMount, unmount } from "../../kernel/mount.ts";
+import { bindMount } from "../../kernel/mount.ts";
 import { openInRoot, openRoot } from "../../kernel/openat2.ts";
 import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
@@ -30,12 +30,10 @@ export async function withRoot<T>(deps: ContainerDeps, ref: string, work: (root:
   // It was started while we waited.
   if (isLive(now.state)) return withOpened(`/proc/${now.state.pid}/root`, (root) => work(root, now));
   await using undo = new AsyncDisposableStack();
+  // Takes the volumes' mounts with the root's: by their paths, links of the image would lead to mounts of the host.
   undo.defer(() => closeRootfs(deps, now));
   const sources = await openRootfs(deps, now);
-  for (const [target, source] of sources) {
-    const pinned = mountVolume(now.paths.rootfs, target, source);
-    if (pinned) undo.defer(() => void unmount(pinned, { detach: true }));
-  }
+  for (const [target, source] of sources) mountVolume(now.paths.rootfs, target, source);
   return await withOpened(now.paths.rootfs, (root) => work(root, now));
 }
 
@@ -49,7 +47,7 @@ async function withOpened<T>(path: string, work: (root: ContainerRoot) => Promis
 }
 
 /** Mounts a source over its target inside a root; the target is walked by the kernel and pinned by a descriptor. */
-function mountVolume(rootfs: string, target: string, source: string): string | undefined {
+function mountVolume(rootfs: string, target: string, source: string): void {
   ensureWorkdir(rootfs, target, 0, 0);
   const rootFd = openRoot(rootfs);
   try {
@@ -62,5 +60,4 @@ function mountVolume(rootfs: string, target: string, source: string): string | u
   } finally {
     closeSync(rootFd);
   }
-  return `${rootfs}${target}`;
 }

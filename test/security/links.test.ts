@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
+import { run } from "../harness/run.ts";
+
+let daemon: TestDaemon;
+let folder: string;
+/** A mount of the host with one file: it must stay mounted, and stay as it is. */
+let canary: string;
+
+beforeAll(async () => {
+  daemon = await startDaemon();
+  await importBusybox(daemon);
+  folder = await mkdtemp("/tmp/berth-sec-");
+  canary = join(folder, "canary");
+  await mkdir(canary);
+  await run(["mount", "-t", "tmpfs", "canary", canary]);
+  await writeFile(join(canary, "secret"), "host\n");
+}, 60_000);
+afterAll(async () => {
+  await daemon[Symbol.asyncDispose]();
+  await run(["umount", canary]);
+  await rm(folder, { recursive: true, force: true });
+}, 60_000);
+
+/** Imports busybox with more in it; `make` gets the root folder. */
+async function hostileImage(
+  name: string,
+  make: (root: string) => Promise<unknown>,
+  ...changes: string[]
+): Promise<void> {
+  const root = join(folder, `${name}.root`);
+  await mkdir(join(root, "bin"), { recursive: true });
+  await Bun.$`cp /bin/busybox ${root}/bin/busybox && ln -s busybox ${root}/bin/sh && ln -s busybox ${root}/bin/ls && ln -s busybox ${root}/bin/cat`.quiet();
+  await make(root);
+  await Bun.$`tar -C ${root} -cf ${root}.tar .`.quiet();
+  await daemon.ok("import", ...changes.flatMap((change) => ["--change", change]), `${root}.tar`, name);
+}
+
+const untouched = async (): Promise<void> => {
+  expect(await readdir(canary)).toEqual(["secret"]);
+  expect(await Bun.file(join(canary, "secret")).text()).toBe("host\n");
+};
+
+test("copying from a stopped container whose image has links on the way to a volume unmounts nothing of the host", async () => {
+  await hostileImage("linked-parent", async (root) => {
+    await mkdir(join(root, folder), { recursive: true });
+    await symlink(folder, join(root, "a"));
+  });
+  await daemon.ok("create", "--name", "stopped", "-v", "data:/a/canary", "linked-parent", "/bin/sh");
+  for (let round = 0; round < 2; round++) {
+    await daemon.ok("cp", "stopped:/bin/busybox", join(folder, "copied"));
+    await untouched();
+  }
+  await daemon.ok("rm", "-v", "stopped");
+});
