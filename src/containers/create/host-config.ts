@@ -53,6 +53,9 @@ export function settleHostConfig(host: HostConfig, networkMode: string, context:
     ...settleResources(host),
     ...(host.Init === undefined || host.Init === null ? {} : { Init: host.Init }),
     ...(host.Mounts?.length ? { Mounts: host.Mounts } : {}),
+    // planSecurity() writes the defaults for null; an empty list is a wish (systempaths=unconfined)
+    MaskedPaths: host.MaskedPaths ?? null,
+    ReadonlyPaths: host.ReadonlyPaths ?? null,
   };
 }
 

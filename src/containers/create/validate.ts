@@ -30,6 +30,8 @@ export function validateRequest(
     invalid(`invalid isolation (${isolation}): linux only supports 'default'`);
   if (host.IOMaximumBandwidth) invalid("invalid option: QoS maximum bandwidth configuration is not supported on linux");
   if (host.IOMaximumIOps) invalid("invalid option: QoS maximum IOPs configuration is not supported on linux");
+  if (Object.keys(host.StorageOpt ?? {}).length > 0)
+    invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
   checkMountOptions(host.Mounts ?? []);
   return { config: validateConfig(config), ...validateHost(config, host, defaults) };
 }

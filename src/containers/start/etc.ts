@@ -57,6 +57,6 @@ export function linkVariables(deps: ContainerDeps, container: Container): string
       const [port = "0", protocol = "tcp"] = key.split("/");
       return { port: Number(port), protocol: protocol === "udp" || protocol === "sctp" ? protocol : "tcp" };
     });
-    return linkEnv({ name: `${container.name}/${alias}`, alias, ip, env: other.plan.process.env, ports });
+    return linkEnv({ name: `${container.name}/${alias}`, alias, ip, env: other.request.config.Env ?? [], ports });
   });
 }
