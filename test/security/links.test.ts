@@ -55,3 +55,46 @@ test("copying from a stopped container whose image has links on the way to a vol
   }
   await daemon.ok("rm", "-v", "stopped");
 });
+
+test("what a container may not write, cp does not write either, while it runs and while it does not", async () => {
+  const shared = join(folder, "shared");
+  await mkdir(shared);
+  await writeFile(join(shared, "file"), "host\n");
+  await writeFile(join(folder, "evil"), "evil\n");
+  await daemon.ok(
+    "create",
+    "--name",
+    "locked",
+    "--read-only",
+    "-v",
+    `${shared}:/ro:ro`,
+    "-v",
+    `${shared}/file:/deep/one:ro`,
+    "-v",
+    "/rw",
+    "busybox",
+    "sleep",
+    "600",
+  );
+  for (const state of ["created", "running"]) {
+    for (const [target, reason] of [
+      ["/ro/evil", "mounted volume is marked read-only"],
+      ["/ro/file", "mounted volume is marked read-only"],
+      ["/etc/evil", "container rootfs is marked read-only"],
+    ] as const) {
+      const copied = await daemon.docker(["cp", join(folder, "evil"), `locked:${target}`]);
+      expect(`${state} ${target} ${copied.status} ${copied.stderr}`).toContain(
+        `${state} ${target} 1 Error response from daemon: ${reason}`,
+      );
+    }
+    expect((await daemon.docker(["cp", join(folder, "evil"), "locked:/rw/evil"])).stderr).not.toContain("rror");
+    expect((await daemon.docker(["cp", "locked:/deep/one", join(folder, `one-${state}`)])).stderr).not.toContain(
+      "rror",
+    );
+    expect(await Bun.file(join(folder, `one-${state}`)).text()).toBe("host\n");
+    await daemon.ok("start", "locked");
+  }
+  expect(await readdir(shared)).toEqual(["file"]);
+  expect(await Bun.file(join(shared, "file")).text()).toBe("host\n");
+  await daemon.ok("rm", "-f", "-v", "locked");
+});

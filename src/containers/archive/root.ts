@@ -1,6 +1,8 @@
-import { closeSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
+import { posix } from "node:path";
+import { SyscallError } from "../../kernel/call.ts";
 import { ensureWorkdir } from "../oci/workdir.ts";
-import { bindMount } from "../../kernel/mount.ts";
+import { bindMount, mountFlags, remount } from "../../kernel/mount.ts";
 import { openInRoot, openRoot } from "../../kernel/openat2.ts";
 import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
@@ -20,7 +22,11 @@ export interface ContainerRoot {
  * mount namespace, so nothing is mounted for it; one that does not run is mounted with its volumes meanwhile, under
  * its lock.
  */
-export async function withRoot<T>(deps: ContainerDeps, ref: string, work: (root: ContainerRoot, container: Container) => Promise<T>): Promise<T> {
+export async function withRoot<T>(
+  deps: ContainerDeps,
+  ref: string,
+  work: (root: ContainerRoot, container: Container) => Promise<T>,
+): Promise<T> {
   const container = deps.records.get(ref);
   if (isLive(container.state)) return withOpened(`/proc/${container.state.pid}/root`, (root) => work(root, container));
   const { id } = container;
@@ -33,7 +39,11 @@ export async function withRoot<T>(deps: ContainerDeps, ref: string, work: (root:
   // Takes the volumes' mounts with the root's: by their paths, links of the image would lead to mounts of the host.
   undo.defer(() => closeRootfs(deps, now));
   const sources = await openRootfs(deps, now);
-  for (const [target, source] of sources) mountVolume(now.paths.rootfs, target, source);
+  for (const { target, readOnly } of now.plan.mounts) {
+    const source = sources.get(target);
+    if (source !== undefined) mountVolume(now.paths.rootfs, { target, source, readOnly });
+  }
+  if (now.plan.readOnlyRootfs) remount(now.paths.rootfs, mountFlags.bind | mountFlags.readOnly);
   return await withOpened(now.paths.rootfs, (root) => work(root, now));
 }
 
@@ -47,17 +57,41 @@ async function withOpened<T>(path: string, work: (root: ContainerRoot) => Promis
 }
 
 /** Mounts a source over its target inside a root; the target is walked by the kernel and pinned by a descriptor. */
-function mountVolume(rootfs: string, target: string, source: string): void {
-  ensureWorkdir(rootfs, target, 0, 0);
+function mountVolume(
+  rootfs: string,
+  { target, source, readOnly }: { target: string; source: string; readOnly: boolean },
+): void {
+  const isFolder = statSync(source).isDirectory();
+  ensureWorkdir(rootfs, isFolder ? target : posix.dirname(target), 0, 0);
   const rootFd = openRoot(rootfs);
   try {
-    const fd = openInRoot(rootFd, target);
-    try {
-      bindMount(source, `/proc/self/fd/${fd}`);
-    } finally {
-      closeSync(fd);
-    }
+    if (!isFolder) ensureFile(rootFd, target);
+    onPath(rootFd, target, (place) => bindMount(source, place));
+    // opened again: only now the path is the mount
+    if (readOnly) onPath(rootFd, target, (place) => remount(place, mountFlags.bind | mountFlags.readOnly));
   } finally {
     closeSync(rootFd);
+  }
+}
+
+/** An empty file for a file to be mounted on, where nothing is. */
+function ensureFile(rootFd: number, target: string): void {
+  try {
+    onPath(rootFd, target, () => undefined);
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== "ENOENT") throw error;
+    onPath(rootFd, posix.dirname(target), (folder) =>
+      closeSync(openSync(`${folder}/${posix.basename(target)}`, "wx", 0o644)),
+    );
+  }
+}
+
+/** Lets `work` use a path inside a root by the descriptor that the kernel found for it. */
+function onPath(rootFd: number, path: string, work: (place: string) => void): void {
+  const fd = openInRoot(rootFd, path);
+  try {
+    work(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
   }
 }

@@ -99,7 +99,8 @@ function userMount(mount: MountPlan, { sources, host, sourceMounts }: MountInput
   const source = sources.get(target);
   if (source === undefined) throw new Error(`no source for the mount at ${target}`);
   const flags = sourceMounts.flags.get(target) ?? [];
-  const recursive = host.recursiveReadOnly && (mount.type !== "bind" || mount.readOnlyRecursive);
+  const deep = host.recursiveReadOnly && !sourceMounts.files.has(target);
+  const recursive = deep && (mount.type !== "bind" || mount.readOnlyRecursive);
   // `rro` holds for mounts below the source as well
   const access = mount.readOnly ? [recursive ? "rro" : "ro"] : [];
   const kept = mount.readOnly ? flags.filter((flag) => flag !== "ro") : flags;

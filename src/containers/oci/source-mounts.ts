@@ -1,4 +1,4 @@
-import { readFile, realpath } from "node:fs/promises";
+import { readFile, realpath, stat } from "node:fs/promises";
 import { EngineError } from "../../base/errors.ts";
 import type { ContainerPlan, MountPlan } from "../plan.ts";
 
@@ -13,9 +13,11 @@ export interface SourceMounts {
    * options given, so that a read-only mount of the host would be writable inside (runc keeps them by itself).
    */
   readonly flags: ReadonlyMap<string, readonly string[]>;
+  /** Targets whose source is no folder: crun 1.8 knows `rro` for folders alone. */
+  readonly files: ReadonlySet<string>;
 }
 
-const none: SourceMounts = { rootfs: undefined, privateTargets: new Set(), flags: new Map() };
+const none: SourceMounts = { rootfs: undefined, privateTargets: new Set(), flags: new Map(), files: new Set() };
 const keptFlags = new Set(["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime"]);
 
 /**
@@ -33,11 +35,13 @@ export async function gatherSourceMounts(
   let rootfs: SourceMounts["rootfs"];
   const privateTargets = new Set<string>();
   const flags = new Map<string, readonly string[]>();
+  const files = new Set<string>();
   for (const [target, given] of sources) {
     const source = await realpath(given).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return given; // gone since it was looked at: the runtime says so
       throw error;
     });
+    if (!(await isFolder(source))) files.add(target);
     const under = mountOf(source, table);
     flags.set(target, under.flags);
     const mount = planned.get(target);
@@ -49,8 +53,14 @@ export async function gatherSourceMounts(
     } else if (wanted === "shared") rootfs = "shared";
     else rootfs ??= "rslave";
   }
-  return { rootfs, privateTargets, flags };
+  return { rootfs, privateTargets, flags, files };
 }
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => true, // gone meanwhile: the runtime says so
+  );
 
 function propagationOf(mount: MountPlan): "shared" | "slave" | undefined {
   if (mount.type !== "bind") return undefined;

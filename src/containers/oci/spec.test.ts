@@ -38,7 +38,7 @@ function build(
     initPath: "/usr/bin/init",
     linkEnv: [],
     devices: noDevices,
-    sourceMounts: { rootfs: undefined, privateTargets: new Set(), flags: new Map() },
+    sourceMounts: { rootfs: undefined, privateTargets: new Set(), flags: new Map(), files: new Set() },
     host,
     seccomp,
     ...change,
