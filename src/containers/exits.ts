@@ -44,17 +44,19 @@ export async function containerExited(deps: ContainerDeps, event: ExitEvent): Pr
   void deps.monitor.acknowledge(event.id, event.run).catch((error: unknown) => deps.settings.log("warn", "exit not acknowledged", { id: event.id, error: errorMessage(error) }));
   publish(deps.events, container, "die", engineCaller, { exitCode: String(event.exitCode), execDuration: String(ranNs / 1_000_000_000n) });
   if (ranNs >= steadyRunNs) deps.activity.resetRestartDelay(event.id);
-  await deps.activity.settling(event.id, () => settle(deps, container));
+  const settled = await deps.activity.settling(event.id, () => settle(deps, container));
   if (restarts) return planRestart(deps, container.id);
-  if (container.plan.autoRemove && !deps.activity.isKept(container.id)) await removeAfterExit(deps, container.id);
+  if (container.plan.autoRemove && !deps.activity.isKept(container.id)) await removeAfterExit(deps, container.id, settled);
 }
 
-/** Undoes what the start made. The port is free before waiters hear of the exit. */
-export async function settle(deps: ContainerDeps, container: Container): Promise<void> {
+/** Undoes what the start made; false when a step failed. The port is free before waiters hear of the exit. */
+export async function settle(deps: ContainerDeps, container: Container): Promise<boolean> {
+  let clean = true;
   const step = async (what: string, work: () => Promise<void>): Promise<void> => {
     try {
       await work();
     } catch (error) {
+      clean = false;
       // What is left is found by the next start of the container or of the daemon.
       deps.settings.log("error", `clean-up after the exit of a container: ${what} failed`, { id: container.id, error: errorMessage(error) });
     }
@@ -62,9 +64,12 @@ export async function settle(deps: ContainerDeps, container: Container): Promise
   await step("network", () => deps.networks.close(container.id, { caller: engineCaller }));
   fault("exit.after-network");
   if (!container.plan.autoRemove) deps.waiters.exited(container.id, { exitCode: container.state.exitCode });
-  await step("runtime", () => deps.runtimes.get(container.plan.runtime).driver.delete(container.id));
-  await step("root file system", () => closeRootfs(deps, container));
+  await Promise.all([
+    step("runtime", () => deps.runtimes.get(container.plan.runtime).driver.delete(container.id)),
+    step("root file system", () => closeRootfs(deps, container)),
+  ]);
   if (container.plan.autoRemove) deps.waiters.exited(container.id, { exitCode: container.state.exitCode });
+  return clean;
 }
 
 /** What the restart policy says of an exit. */

@@ -47,7 +47,7 @@ describe.each(clientNames)("%s cp", (name) => {
     const c = `${name}-pipe`;
     await cli(["create", "--name", c, "busybox", "true"]);
     for (const flag of ["", "z"]) {
-      const tar = await Bun.$`tar -C /etc -c${flag}f - hostname`.bytes();
+      const tar = new Uint8Array(await Bun.$`tar -C /etc -c${flag}f - hostname`.arrayBuffer());
       expect((await cli(["cp", "-", `${c}:/root`], { stdin: tar })).status).toBe(0);
     }
     const out = await cli(["cp", `${c}:/root/hostname`, "-"]);
@@ -81,15 +81,15 @@ test("an archive with links, .. and devices unpacks inside the container only", 
   const stage = join(folder, "stage");
   await mkdir(stage);
   await symlink("/etc", join(stage, "link"));
-  const first = await Bun.$`tar -C ${stage} -cf - link`.bytes();
+  const first = new Uint8Array(await Bun.$`tar -C ${stage} -cf - link`.arrayBuffer());
   expect((await daemon.docker(["cp", "-", "target:/tmp"], { stdin: first })).status).toBe(0);
   // then a file through the link: in the container's /etc, never in the host's
   await rm(join(stage, "link"));
   await mkdir(join(stage, "link"));
   await writeFile(join(stage, "link/berth-was-here"), "x");
-  const second = await Bun.$`tar -C ${stage} -cf - link/berth-was-here`.bytes();
+  const second = new Uint8Array(await Bun.$`tar -C ${stage} -cf - link/berth-was-here`.arrayBuffer());
   await daemon.docker(["cp", "-", "target:/tmp"], { stdin: second });
-  const dots = await Bun.$`tar -C ${stage} -P --transform=s,^link,../../../../../tmp/berth-escaped, -cf - link`.bytes();
+  const dots = new Uint8Array(await Bun.$`tar -C ${stage} -P --transform=s,^link,../../../../../tmp/berth-escaped, -cf - link`.arrayBuffer());
   expect((await daemon.docker(["cp", "-", "target:/tmp"], { stdin: dots })).status).toBe(1);
   expect(await Bun.file("/etc/berth-was-here").exists()).toBe(false);
   expect(await Bun.file("/tmp/berth-escaped/berth-was-here").exists()).toBe(false);
@@ -99,7 +99,7 @@ test("an archive with links, .. and devices unpacks inside the container only", 
 test("a decompressor of the image is never run on the host", async () => {
   // CVE-2026-41567: PUT archive ran the container's xz
   await daemon.ok("run", "--name", "xz", "busybox", "sh", "-c", "printf '#!/bin/sh\\ntouch /tmp/berth-xz-ran\\n' > /bin/xz; chmod +x /bin/xz");
-  const packed = await Bun.$`tar -C /etc -cJf - hostname`.bytes();
+  const packed = new Uint8Array(await Bun.$`tar -C /etc -cJf - hostname`.arrayBuffer());
   expect((await daemon.docker(["cp", "-", "xz:/root"], { stdin: packed })).status).toBe(0);
   expect(await Bun.file("/tmp/berth-xz-ran").exists()).toBe(false);
   await daemon.ok("rm", "xz");
