@@ -70,6 +70,7 @@ async function launch(deps: ContainerDeps, before: Container, options: StartOpti
 async function bringUp(deps: ContainerDeps, container: Container, options: StartOptions): Promise<void> {
   const { id, plan, state } = container;
   fault("start.after-intent");
+  if (plan.network.sharedWith !== undefined) deps.records.get(plan.network.sharedWith);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => deps.networks.close(id, { caller: options.caller }));
   undo.defer(() => closeRootfs(deps, container));
