@@ -25,7 +25,7 @@ function asRunc(text: string): string {
         : `exec: "${name}": executable file not found in $PATH`,
     )
     // crun's word for a folder that is to be run; runc says permission denied, which clients turn into 126
-    .replace("open executable: Operation not permitted", "open executable: Permission denied")
+    .replace(/open executable: operation not permitted/i, "open executable: permission denied")
     .replace(
       /: (No such file or directory|Permission denied|Is a directory|Not a directory|Exec format error|Operation not permitted)/g,
       (words) => words.toLowerCase(),
