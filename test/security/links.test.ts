@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
@@ -97,4 +97,58 @@ test("what a container may not write, cp does not write either, while it runs an
   expect(await readdir(shared)).toEqual(["file"]);
   expect(await Bun.file(join(shared, "file")).text()).toBe("host\n");
   await daemon.ok("rm", "-f", "-v", "locked");
+});
+
+describe.each(["crun", "runc"])("/proc is the kernel's own, with %s", (runtime) => {
+  test.each([
+    ["a volume", ["-v", "over:/proc"]],
+    ["a volume over a part", ["-v", "over:/proc/sys"]],
+    ["a tmpfs", ["--tmpfs", "/proc"]],
+    ["a tmpfs over a part", ["--tmpfs", "/proc/sys"]],
+    ["the host's sysctls", ["-v", "/proc/sys:/proc/sys"]],
+  ])("not %s", async (_what, args) => {
+    const started = await daemon.docker(["run", "--rm", "--runtime", runtime, ...args, "busybox", "echo", "ran"]);
+    expect(started.stdout).toBe("");
+    expect(started.stderr).toContain("/proc");
+    expect(started.status).not.toBe(0);
+  });
+
+  test("nor what a link of the image or of a shared volume leads to it", async () => {
+    await hostileImage(`proc-links-${runtime}`, async (root) => {
+      await mkdir(join(root, "proc"));
+      await symlink("/proc/sys", join(root, "in-image"));
+      await symlink("/proc", join(root, "whole"));
+    });
+    await daemon.ok("run", "--rm", "-v", "shared:/v", "busybox", "ln", "-sfn", "/proc/sys", "/v/link");
+    for (const args of [
+      ["-v", "over:/in-image"],
+      ["-v", "over:/in-image/kernel"],
+      ["--tmpfs", "/in-image"],
+      ["-v", "over:/whole"],
+      ["--tmpfs", "/whole/irq"],
+      ["-v", "shared:/v", "-v", "over:/v/link"],
+    ]) {
+      const started = await daemon.docker([
+        "run",
+        "--rm",
+        "--runtime",
+        runtime,
+        ...args,
+        `proc-links-${runtime}`,
+        "/bin/sh",
+        "-c",
+        "[ -e /proc/sys/kernel/hostname ] && [ -e /proc/irq/0 ] && grep -c ' /proc/sys ro' /proc/self/mountinfo",
+      ]);
+      // refused, or mounted somewhere else: never over /proc
+      if (started.status === 0) expect(started.stdout).toBe("1\n");
+      else expect(started.stderr).toMatch(/\/proc|in-image|whole|not a directory/);
+    }
+  });
+});
+
+test("the host's own procfs, and files that lxcfs replaces, may be mounted", async () => {
+  expect(await daemon.ok("run", "--rm", "-v", "/proc:/proc", "busybox", "cat", "/proc/1/comm")).not.toBe("cat");
+  expect(
+    await daemon.ok("run", "--rm", "-v", "/etc/hostname:/proc/cpuinfo:ro", "busybox", "cat", "/proc/cpuinfo"),
+  ).toBe((await Bun.file("/etc/hostname").text()).trim());
 });

@@ -6,6 +6,7 @@ import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { publish } from "../events.ts";
 import { isRunning, move } from "../books/state.ts";
+import { checkProc } from "./check-proc.ts";
 import { createProcess, keepFilter, writeBundle } from "./process.ts";
 import { finishRemoval } from "../remove/removal.ts";
 import { closeRootfs, openRootfs } from "./rootfs.ts";
@@ -89,6 +90,7 @@ async function bringUp(deps: ContainerDeps, container: Container, options: Start
   const identity = await deps.monitor.create(createProcess(deps, container));
   void keepFilter(deps, id, runtime, seccomp).catch((error: unknown) => deps.settings.log("warn", "compiled seccomp filter not kept", { id, error: errorMessage(error) }));
   fault("start.after-create");
+  checkProc(identity.pid, plan);
   // State before action: the row says running before the process is let go, so that no crash in between can lose it.
   // `starting` stays on disk; the next daemon starts a process that was made and never let go.
   deps.records.setState(
