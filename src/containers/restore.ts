@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { chmod, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errorMessage } from "../base/errors.ts";
 import type { Sandbox } from "../networks/network.ts";
@@ -106,8 +106,9 @@ function startsWithDaemon({ plan, state }: Container): boolean {
 /** Bundles of containers that have no row: a removal was cut after its last step, or the data root is another. */
 async function removeStrayBundles(deps: ContainerDeps): Promise<void> {
   const folder = join(deps.settings.execRoot, "c");
-  const names = await readdir(folder).catch(() => []); // no folder yet: nothing ever ran
-  for (const id of names) {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700); // made wider by an older engine
+  for (const id of await readdir(folder)) {
     if (deps.records.find(id)) continue;
     const bundle = join(folder, id);
     await deps.runtimes.get("").driver.delete(id, { force: true });

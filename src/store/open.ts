@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync, statSync } from "node:fs";
 import { EngineError } from "../base/errors.ts";
 
 /** An open database file. */
@@ -17,6 +17,7 @@ export interface Store extends Disposable {
  */
 export function openStore(path: string, durability: "full" | "normal" = "full"): Store {
   const unclean = fileBytes(`${path}-wal`) > 0; // a clean close folds the log into the file and removes it
+  keepPrivate(path);
   const db = new Database(path, { create: true, readwrite: true, strict: true });
   try {
     db.run("PRAGMA journal_mode = WAL");
@@ -37,6 +38,12 @@ export function openStore(path: string, durability: "full" | "normal" = "full"):
     db.close();
   };
   return { db, unclean, close, [Symbol.dispose]: close };
+}
+
+/** Rows hold environments, and those passwords: root's alone. SQLite gives the files beside it the same mode. */
+function keepPrivate(path: string): void {
+  closeSync(openSync(path, "a", 0o600));
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
 }
 
 function check(db: Database, path: string): void {

@@ -60,7 +60,7 @@ describe("create()", () => {
     const made = await volumes.create({ name: "data", labels: { a: "1" }, caller });
     expect(made.mountpoint).toBe(join(root, "volumes/data/_data"));
     expect(statSync(made.mountpoint).mode & 0o777).toBe(0o755);
-    expect(statSync(join(root, "volumes")).mode & 0o777).toBe(0o701);
+    expect(statSync(join(root, "volumes")).mode & 0o777).toBe(0o700);
     reopen();
     expect(volumes.get("data")).toEqual(made);
     expect(await create("data")).toEqual(made);

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { mkdirSync, readdirSync, renameSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { nowNs } from "../base/clock.ts";
@@ -37,7 +37,9 @@ const removedPrefix = ".removed-";
 /** Opens the volumes of one data root. */
 export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): OpenVolumes {
   const root = join(dataRoot, "volumes");
-  mkdirSync(root, { recursive: true, mode: 0o701 }); // moby parity: containers may pass, nobody may list
+  // a local user who could pass would run a container's set-user-id programs (CVE-2021-41091)
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  chmodSync(root, 0o700);
   const table = new VolumeTable(db);
   const rows = table.all();
   for (const { name } of rows.filter(({ removing }) => removing)) {

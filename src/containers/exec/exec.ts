@@ -86,7 +86,7 @@ async function launch(deps: ExecDeps, container: Container, execId: string, opti
     const folder = join(container.paths.bundle, "exec");
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const processFile = join(folder, `${execId.slice(0, 16)}.json`);
-    await writeFile(processFile, JSON.stringify(await execProcess(deps, container, request)));
+    await writeFile(processFile, JSON.stringify(await execProcess(deps, container, request)), { mode: 0o600 });
     const { pid } = await deps.monitor.exec({
       id: container.id,
       execId,

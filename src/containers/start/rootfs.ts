@@ -14,6 +14,8 @@ export type MountSources = ReadonlyMap<string, string>;
 /** Mounts the container's root file system and finds what shall be mounted into it. Idempotent. */
 export async function openRootfs(deps: ContainerDeps, container: Container): Promise<MountSources> {
   const { id, paths } = container;
+  // only root gets to a container's files and FIFOs: no local user runs its set-user-id programs (CVE-2021-41091)
+  await mkdir(paths.bundle, { recursive: true, mode: 0o700 });
   await mkdir(paths.rootfs, { recursive: true, mode: 0o755 });
   // Idempotent, and whole even when the create was cut between its row and its snapshot.
   await deps.snapshotter.prepare(id, container.chainIds);
