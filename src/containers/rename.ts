@@ -11,8 +11,20 @@ export function renameContainer(deps: ContainerDeps, ref: string, given: string,
   const name = given.startsWith("/") ? given.slice(1) : given;
   if (name === "") throw new EngineError("invalid", "Neither old nor new names may be empty");
   if (name === container.name) throw new EngineError("invalid", "Renaming a container with the same name as its current name", { name });
-  checkName(name, given);
-  const renamed = deps.records.change(container.id, { name });
+  const renamed = allocating(() => {
+    checkName(name, given);
+    return deps.records.change(container.id, { name });
+  });
   if (isLive(renamed.state)) deps.networks.rename(container.id, name);
   publish(deps.events, renamed, "rename", caller, { oldName: `/${container.name}` });
+}
+
+/** moby parity: a name that cannot be had is told in these words before its reason. */
+function allocating<T>(change: () => T): T {
+  try {
+    return change();
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `Error when allocating new name: ${error.message}`, error.detail, { cause: error });
+  }
 }

@@ -8,6 +8,7 @@ import { networkMode, networkSettingsJson } from "./network-settings.ts";
 export function containerJson(container: Container, deps: Pick<ApiDeps, "system" | "snapshotPaths">) {
   const { plan, state, paths } = container;
   const [path = "", ...args] = plan.process.args;
+  const begun = state.hasRun; // dockerd makes these files at the first start
   return {
     Id: container.id,
     Created: rfc3339(container.createdAtNs),
@@ -15,10 +16,10 @@ export function containerJson(container: Container, deps: Pick<ApiDeps, "system"
     Args: args,
     State: stateJson(state),
     Image: container.imageId,
-    ResolvConfPath: paths.resolv,
-    HostnamePath: paths.hostname,
-    HostsPath: paths.hosts,
-    LogPath: paths.log,
+    ResolvConfPath: begun ? paths.resolv : "",
+    HostnamePath: begun ? paths.hostname : "",
+    HostsPath: begun ? paths.hosts : "",
+    LogPath: begun ? paths.log : "",
     Name: `/${container.name}`,
     RestartCount: state.restartCount,
     Driver: deps.system.storageDriver,
@@ -89,6 +90,7 @@ export function mountsJson(mounts: readonly MountView[]) {
 /** Every field that dockerd always writes, then what was given. */
 function configJson(container: Container): ContainerConfig & Record<string, unknown> {
   return {
+    ...container.request.config, // first for its order, which is Docker's
     Hostname: container.plan.hostname,
     Domainname: container.plan.domainname,
     User: "",
@@ -115,6 +117,7 @@ function hostConfigJson(container: Container, defaultRuntime: string) {
   const { plan } = container;
   const { resources } = plan;
   return {
+    ...container.request.hostConfig, // first for its order, which is Docker's
     Binds: null,
     ContainerIDFile: "",
     PortBindings: {},

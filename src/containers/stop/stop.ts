@@ -22,7 +22,9 @@ export interface StopOptions {
 
 /** Asks the container to end, then kills it. not-modified when it does not run. The client's leaving changes nothing. */
 export async function stopContainer(deps: ContainerDeps, ref: string, options: StopOptions): Promise<void> {
-  const { id } = deps.records.get(ref);
+  const found = deps.records.find(ref);
+  if (!found) throw new EngineError("not-found", `cannot kill container: ${ref}: No such container: ${ref}`, { ref });
+  const { id } = found;
   await deps.activity.started(id);
   const container = deps.records.get(id);
   if (container.state.status === "restarting") {
@@ -93,7 +95,9 @@ async function within(ended: Promise<unknown>, timeoutMs: number | undefined): P
 /** Sends one signal. SIGKILL waits for the exit, others return at once (moby parity). */
 export async function killContainer(deps: ContainerDeps, ref: string, options: { caller: Caller; killSignal: string; byEngine?: boolean }): Promise<void> {
   const signal = options.killSignal ? parseSignal(options.killSignal) : sigkill;
-  const { id } = deps.records.get(ref);
+  const found = deps.records.find(ref);
+  if (!found) throw new EngineError("not-found", `cannot kill container: ${ref}: No such container: ${ref}`, { ref });
+  const { id } = found;
   await deps.activity.started(id);
   const container = deps.records.get(id);
   if (container.state.status === "restarting") {
