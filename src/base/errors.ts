@@ -33,10 +33,12 @@ export class EngineError extends Error {
 
 /** The kind of any thrown value: what is not an EngineError is "internal". */
 export function errorKind(error: unknown): ErrorKind {
+  if (error instanceof SuppressedError) return errorKind(error.suppressed);
   return error instanceof EngineError ? error.kind : "internal";
 }
 
-/** The text of any thrown value. */
+/** The text of any thrown value; of what failed first where its undoing failed too. */
 export function errorMessage(error: unknown): string {
+  if (error instanceof SuppressedError) return errorMessage(error.suppressed);
   return error instanceof Error ? error.message : String(error);
 }

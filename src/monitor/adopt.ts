@@ -66,7 +66,11 @@ export async function adopt(
   ): Promise<ExitEvent | undefined> {
     const { spec, run, identity, prefix, started } = process;
     const { pid } = identity;
-    let onExit: (exitCode: number | undefined) => void = () => {};
+    // it may end while its log is being opened, before anybody follows it
+    let early: { exitCode: number | undefined } | undefined;
+    let onExit = (exitCode: number | undefined): void => {
+      early = { exitCode };
+    };
     const found = with_.reaper.watchForeign(pid, identity.identity, (exitCode) => onExit(exitCode));
     const take = (what: HeldDescriptor["what"]): number | undefined => {
       const name = `${key} ${what}`;
@@ -87,7 +91,7 @@ export async function adopt(
       spec,
       process: identity,
       hub: with_.tasks.hubFor(key),
-      log: container ? await openLog(spec) : undefined,
+      log: container ? await openLog(spec).catch((error: unknown) => noLog(spec.id, error)) : undefined,
       prefix,
       stdio,
       onStdinClosed: with_.tasks.stdinClosed,
@@ -97,6 +101,8 @@ export async function adopt(
     if (found.alive) {
       with_.tasks.track(key, task, (callback) => {
         onExit = callback;
+        const ended = early;
+        if (ended) queueMicrotask(() => callback(ended.exitCode));
       });
       for (const output of task.outputs) void output.done.then(() => with_.reaper.look());
       return undefined;
@@ -120,6 +126,11 @@ export async function adopt(
     removeFifos(prefix);
     return event;
   }
+}
+
+/** A container whose log cannot be opened now is better followed without one than not at all. */
+function noLog(id: string, error: unknown): undefined {
+  console.error(`container ${id} goes on without its log:`, error);
 }
 
 /** Descriptors that the daemon has sent, by owner and use. */

@@ -48,6 +48,8 @@ export interface ConnectedMonitor extends Monitor {
 }
 
 const startTimeoutMs = 15_000;
+/** Between two tries to have a monitor. */
+const retryMs = 1_000;
 
 /** Connects to the exec root's monitor and starts one when there is none; respawns it when it dies. */
 export async function connectMonitor(options: MonitorOptions): Promise<ConnectedMonitor> {
@@ -105,8 +107,9 @@ class MonitorClient implements ConnectedMonitor {
   }
 
   async create(process: CreateProcess): Promise<ProcessIdentity> {
-    const identity = await this.#call("create", process);
-    this.#known.set(process.id, { spec: process, identity, started: false, execs: new Map() });
+    const identity = await this.#call("create", process, (made) => {
+      this.#known.set(process.id, { spec: process, identity: made, started: false, execs: new Map() });
+    });
     if (process.tty || process.openStdin) this.#hold({ id: process.id });
     return identity;
   }
@@ -123,8 +126,9 @@ class MonitorClient implements ConnectedMonitor {
   }
 
   async exec(process: ExecProcess): Promise<ProcessIdentity> {
-    const identity = await this.#call("exec", process);
-    this.#known.get(process.id)?.execs.set(process.execId, { ...process, identity });
+    const identity = await this.#call("exec", process, (made) => {
+      this.#known.get(process.id)?.execs.set(process.execId, { ...process, identity: made });
+    });
     if (process.tty || process.stdin) this.#hold({ id: process.id, execId: process.execId });
     return identity;
   }
@@ -203,8 +207,12 @@ class MonitorClient implements ConnectedMonitor {
     (await this.#connection.catch(() => undefined))?.close();
   }
 
-  async #call<O extends Operation>(op: O, args: Operations[O]["args"]): Promise<Operations[O]["ok"]> {
-    return (await this.#connection).call(op, args);
+  async #call<O extends Operation>(
+    op: O,
+    args: Operations[O]["args"],
+    answered?: (ok: Operations[O]["ok"]) => void,
+  ): Promise<Operations[O]["ok"]> {
+    return (await this.#connection).call(op, args, answered);
   }
 
   /** Finds the monitor that runs, or starts one. */
@@ -280,7 +288,14 @@ class MonitorClient implements ConnectedMonitor {
     this.#connection = this.#reconnect().finally(() => {
       for (const fd of spare) closeSync(fd);
     });
-    this.#connection.catch((error: unknown) => this.#options.log("error", `no monitor: ${errorMessage(error)}`));
+    const connection = this.#connection;
+    connection.catch((error: unknown) => {
+      this.#options.log("error", `no monitor: ${errorMessage(error)}`);
+      // a later loss has begun another try already
+      setTimeout(() => {
+        if (!this.#closed && this.#connection === connection) this.#lost();
+      }, retryMs).unref();
+    });
   }
 
   async #reconnect(): Promise<Connection> {
@@ -356,8 +371,12 @@ class MonitorClient implements ConnectedMonitor {
       return this.#release(event.id, event.execId);
     }
     if (event.kind === "exit") {
-      if (event.execId === undefined) this.#forget(event.id);
-      else {
+      this.#receive(); // a copy of its stdin that is on its way has no later chance to be let go
+      if (event.execId === undefined) {
+        // an exit that is told again may be of an earlier run than the one that is there
+        const known = this.#known.get(event.id);
+        if (!known || known.spec.run === event.run) this.#forget(event.id);
+      } else {
         this.#known.get(event.id)?.execs.delete(event.execId);
         this.#release(event.id, event.execId);
       }

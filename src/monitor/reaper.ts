@@ -36,14 +36,10 @@ export class Reaper {
 
   /** Calls back once, later, when the process has ended. Undefined identity = it is our child for sure. */
   watch(pid: number, onExit: OnExit): void {
-    const stray = this.#strays.get(pid);
-    if (stray !== undefined) {
-      this.#strays.delete(pid);
-      queueMicrotask(() => onExit(stray));
-      return;
-    }
     this.#children.set(pid, onExit);
     this.#check(pid);
+    // a child that lives: the stray was an earlier process with this pid
+    this.#strays.delete(pid);
   }
 
   /**
@@ -120,7 +116,8 @@ export class Reaper {
   }
 
   #codeOf(pid: number, pidfd: number): number | undefined {
-    return this.#told.get(pid) ?? exitCodeOfPidfd(pidfd) ?? exitCodeOfZombie(pid) ?? childCode(pid);
+    // the descriptor is of this very process; what the daemon told may be of an earlier one with its pid
+    return exitCodeOfPidfd(pidfd) ?? this.#told.get(pid) ?? exitCodeOfZombie(pid) ?? childCode(pid);
   }
 
   #dropForeign(pid: number): void {
@@ -141,11 +138,12 @@ export class Reaper {
       code = ended.exitCode;
     } catch (error) {
       if (!(error instanceof SyscallError) || error.code !== "ECHILD") throw error;
-      // not ours: somebody else reaped it, and nobody can tell
+      // it was reaped before anybody asked, or by somebody else, and then nobody can tell
+      code = this.#strays.get(pid);
     }
     const onExit = this.#children.get(pid);
     this.#children.delete(pid);
-    onExit?.(code);
+    if (onExit) queueMicrotask(() => onExit(code));
   }
 }
 

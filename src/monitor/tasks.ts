@@ -19,7 +19,7 @@ export class Tasks {
   readonly byKey = new Map<string, Task>();
   /** Clients of runs that have not begun. */
   readonly #waiting = new Map<string, Hub>();
-  readonly #creating = new Set<string>();
+  readonly #creating = new Map<string, { readonly abort: AbortController; readonly over: Promise<void> }>();
   readonly #folder: string;
   readonly #exits: Exits;
   readonly #reaper: Reaper;
@@ -49,13 +49,13 @@ export class Tasks {
       run: spec.run,
       prefix: `${spec.bundle}/`,
       stdio: { stdin: spec.openStdin, stdout: true, stderr: true },
-      log: openLog(spec),
+      log: () => openLog(spec),
       start: async (io) => {
         const pid = await runtime.create({ id: spec.id, bundle: spec.bundle, ...io });
         fault("monitor.create.after-runtime");
         return pid;
       },
-      undo: () => runtime.delete(spec.id, { force: true }),
+      undo: () => runtime.undoCreate(spec.id, spec.bundle),
     });
   }
 
@@ -84,19 +84,23 @@ export class Tasks {
       run: container.run,
       prefix,
       stdio: spec,
-      log: Promise.resolve(undefined),
+      log: () => Promise.resolve(undefined),
       start: (io) => runtime.exec({ id: spec.id, processFile: spec.processFile, pidFile: `${prefix}pid`, ...io }),
       undo: async () => {},
     });
   }
 
-  /** Undoes a create: nobody hears of its end. */
+  /** Undoes a create, one that is under way too: nobody hears of its end. */
   async discard(id: string): Promise<void> {
+    const creating = this.#creating.get(id);
+    creating?.abort.abort();
+    await creating?.over;
     const task = this.byKey.get(id);
     if (!task) return;
     task.discarded = true;
-    await openRuntime(containerSpec(task).runtime).delete(id, { force: true });
-    await task.finished;
+    const { runtime, bundle } = containerSpec(task);
+    await openRuntime(runtime).undoCreate(id, bundle);
+    await within(task.finished, endTimeoutMs, `container ${id} did not end: one of its processes may hang in the kernel`);
   }
 
   resize(id: string, execId: string | undefined, rows: number, columns: number): void {
@@ -137,7 +141,9 @@ export class Tasks {
   async #launch(launch: Launch): Promise<ProcessIdentity> {
     const { key, spec, prefix } = launch;
     if (this.byKey.has(key) || this.#creating.has(key)) throw new EngineError("conflict", `${key} runs already`);
-    this.#creating.add(key);
+    const abort = new AbortController();
+    const { promise: over, resolve: settle } = Promise.withResolvers<void>();
+    this.#creating.set(key, { abort, over });
     try {
       await using undo = new AsyncDisposableStack();
       const terminal = spec.tty ? new ConsoleSocket(this.#folder) : undefined;
@@ -145,14 +151,16 @@ export class Tasks {
       const fifos = terminal ? undefined : makeFifos({ prefix, ...pickStdio(launch.stdio) });
       if (fifos) undo.defer(() => fifos.undo());
       fault("monitor.create.after-fifos");
-      launch.log.catch(() => {}); // looked at below, maybe after the runtime has failed
-      undo.defer(async () => (await launch.log.catch(() => undefined))?.close());
-      undo.defer(() => launch.undo());
+      const opening = launch.log();
+      opening.catch(() => {}); // looked at below, maybe after the runtime has failed
+      undo.defer(async () => (await opening.catch(() => undefined))?.close());
+      undo.defer(() => launch.undo().catch((error: unknown) => console.error(`undoing ${key}:`, error)));
       const pid = await launch.start({
+        signal: abort.signal,
         stdio: fifos?.child ?? { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
         ...(terminal ? { consoleSocket: terminal.path } : {}),
       });
-      const log = await launch.log;
+      const log = await opening;
       const process = { pid, identity: identityOf(pid) };
       const stdio = fifos ?? { pty: terminal?.receive(spec.size) ?? -1 };
       undo.move();
@@ -175,6 +183,7 @@ export class Tasks {
       return process;
     } finally {
       this.#creating.delete(key);
+      settle();
     }
   }
 
@@ -192,10 +201,15 @@ export class Tasks {
       atNs: String(nowNs()),
     };
     if (!task.discarded) {
-      this.#exits.add(event);
+      this.#record(event);
       fault("monitor.exit.after-record");
     }
-    await task.drain();
+    try {
+      await within(task.drain(), endTimeoutMs, "its log driver does not let go");
+    } catch (error) {
+      // a disk that is full or a log server that hangs must not keep the exit a secret
+      console.error(`the last output of container ${task.id}:`, error);
+    }
     // a new run may have the key as soon as its predecessor's files are closed
     this.byKey.delete(key);
     task.hub.end();
@@ -204,6 +218,14 @@ export class Tasks {
     if (task.discarded) return;
     if (event.oomKilled) this.#tell({ kind: "oom", id: task.id });
     this.#tell(event);
+  }
+
+  #record(event: ExitEvent): void {
+    try {
+      this.#exits.add(event);
+    } catch (error) {
+      console.error(`the exit of container ${event.id} is told, but not kept:`, error);
+    }
   }
 
   #container(id: string): Task {
@@ -225,12 +247,26 @@ interface Launch {
   readonly run: number;
   readonly prefix: string;
   readonly stdio: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
-  readonly log: Promise<LogWriter | undefined>;
+  readonly log: () => Promise<LogWriter | undefined>;
   readonly start: (io: {
     stdio: Parameters<ReturnType<typeof openRuntime>["create"]>[0]["stdio"];
     consoleSocket?: string;
+    signal: AbortSignal;
   }) => Promise<number>;
   readonly undo: () => Promise<void>;
+}
+
+/** A process that was killed, or a log that is closed, is waited for this long. */
+const endTimeoutMs = 10_000;
+
+async function within(work: Promise<void>, timeoutMs: number, what: string): Promise<void> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new EngineError("deadline", `${what} (waited ${timeoutMs / 1000}s)`)), timeoutMs);
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export const execKey = (execId: string): string => `exec:${execId}`;

@@ -12,6 +12,11 @@ export interface RuntimeDriver {
    * the pty master arrives at `consoleSocket`. Not idempotent; the caller deletes after a failure. Gives the host pid.
    */
   create(options: CreateOptions): Promise<number>;
+  /**
+   * Removes all that a create left which failed or was cut off: its process, what the runtime keeps of it, and the
+   * cgroup folders that crun leaves when a limit is refused. Idempotent.
+   */
+  undoCreate(id: string, bundle: string): Promise<void>;
   start(id: string): Promise<void>;
   /** Joins a process to a running container, detached. Gives the host pid. */
   exec(options: ExecOptions): Promise<number>;

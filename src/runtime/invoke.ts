@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, unlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorMessage } from "../base/errors.ts";
 import type { RuntimeChoice, StdioFds } from "./driver.ts";
@@ -19,6 +19,12 @@ export class RuntimeFailure extends Error {
 const noStdio: StdioFds = { stdin: "ignore", stdout: "ignore", stderr: "ignore" };
 let calls = 0;
 
+/** How long a verb may take, ten thousand times what it takes on a quiet machine; others than these: 10 s. */
+const timeoutsMs: Readonly<Record<string, number>> = { create: 60_000, exec: 60_000, start: 30_000 };
+const otherTimeoutMs = 10_000;
+/** A program that SIGKILL does not end hangs in the kernel. */
+const goneTimeoutMs = 5_000;
+
 /**
  * Runs the runtime's program once. Errors come by a log file: a container inherits stdout and stderr, so a pipe
  * there would stay open after the runtime's end. Throws RuntimeFailure.
@@ -28,29 +34,76 @@ export async function invoke(
   args: readonly string[],
   options: { stdio?: StdioFds; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
+  const [verb = ""] = args;
+  if (options.signal?.aborted) throw new RuntimeFailure(`${choice.name} ${verb} was cancelled`);
   const log = logFile(choice);
   const { stdin, stdout, stderr } = options.stdio ?? noStdio;
   let child: Bun.Subprocess;
   try {
     child = Bun.spawn(
       [choice.path, ...choice.args, "--root", choice.root, "--log", log, "--log-format", "json", ...args],
-      {
-        stdio: [stdin, stdout, stderr],
-        ...(options.signal ? { signal: options.signal, killSignal: "SIGKILL" } : {}),
-      },
+      { stdio: [stdin, stdout, stderr] },
     );
   } catch (error) {
     throw new RuntimeFailure(`cannot run ${choice.path}: ${errorMessage(error)}`);
   }
   runtimePids.add(child.pid);
+  void child.exited.then(() => runtimePids.delete(child.pid));
   try {
-    const code = await child.exited;
+    const code = await ended(child, { timeoutMs: timeoutsMs[verb] ?? otherTimeoutMs, signal: options.signal, what: `${choice.name} ${verb}` });
     if (code !== 0)
-      throw new RuntimeFailure(lastError(log) ?? `${choice.name} ${args[0]} exited with ${child.signalCode ?? code}`);
+      throw new RuntimeFailure(lastError(log) ?? `${choice.name} ${verb} exited with ${child.signalCode ?? code}`);
   } finally {
-    runtimePids.delete(child.pid);
     removeLog(log);
   }
+}
+
+/** Waits for the program; one that is too late, or whose caller gives up, is killed with all that it started. */
+async function ended(
+  child: Bun.Subprocess,
+  options: { timeoutMs: number; signal: AbortSignal | undefined; what: string },
+): Promise<number> {
+  const { promise: given, reject: giveUp } = Promise.withResolvers<never>();
+  let failure: RuntimeFailure | undefined;
+  let last: Timer | undefined;
+  const end = (why: string): void => {
+    if (failure) return;
+    failure = new RuntimeFailure(`${options.what} ${why}`);
+    killTree(child.pid);
+    last = setTimeout(() => giveUp(failure), goneTimeoutMs);
+  };
+  const late = `did not end within ${options.timeoutMs / 1000}s and was killed`;
+  const timer = setTimeout(() => end(late), options.timeoutMs);
+  const abort = (): void => end("was cancelled");
+  options.signal?.addEventListener("abort", abort, { once: true });
+  try {
+    const code = await Promise.race([child.exited, given]);
+    if (failure) throw failure;
+    return code;
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(last);
+    options.signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Kills a process and its descendants, parents first: a dead one starts no more. */
+function killTree(pid: number): void {
+  let children: number[] = [];
+  try {
+    process.kill(pid, "SIGSTOP"); // it forks no more while we look
+    children = childrenOf(pid);
+    process.kill(pid, "SIGKILL");
+  } catch {
+    return; // it has ended, or ended at this moment
+  }
+  for (const child of children) killTree(child);
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+  );
 }
 
 /** Runs it for its output, which no container inherits. Throws RuntimeFailure. */

@@ -7,6 +7,7 @@ import { openPidfd, signalPidfd } from "../kernel/pidfd.ts";
 import type { CreateOptions, ExecOptions, RuntimeChoice, RuntimeDriver } from "./driver.ts";
 import { runtimeError } from "./failure.ts";
 import { invoke, invokeForOutput } from "./invoke.ts";
+import { removeCgroupsOf } from "./remove.ts";
 import { type RuntimeState, startTicksOf } from "./state.ts";
 
 /** What differs between the programs that share runc's command line. */
@@ -44,10 +45,19 @@ export class OciRuntime implements RuntimeDriver {
     const args = ["create", "--bundle", bundle, "--pid-file", pidFile];
     if (consoleSocket !== undefined) args.push("--console-socket", consoleSocket);
     try {
+      rmSync(pidFile, { force: true }); // an earlier run's must not be taken for this one's
       await invoke(this.#choice, [...args, id], { stdio, signal });
-      return readPid(pidFile);
+      return readPid(pidFile, this.name);
     } catch (error) {
       throw runtimeError("create", error, { id });
+    }
+  }
+
+  async undoCreate(id: string, bundle: string): Promise<void> {
+    try {
+      await this.delete(id, { force: true });
+    } finally {
+      await removeCgroupsOf(bundle);
     }
   }
 
@@ -66,7 +76,7 @@ export class OciRuntime implements RuntimeDriver {
     if (consoleSocket !== undefined) args.push("--console-socket", consoleSocket);
     try {
       await invoke(this.#choice, [...args, id], { stdio, signal });
-      return readPid(pidFile);
+      return readPid(pidFile, this.name);
     } catch (error) {
       throw runtimeError("exec", error, { id });
     } finally {
@@ -230,8 +240,14 @@ async function pidsBelow(cgroup: string): Promise<number[]> {
   return pids;
 }
 
-function readPid(file: string): number {
-  const pid = Number(readFileSync(file, "utf8").trim());
-  if (!Number.isSafeInteger(pid) || pid <= 1) throw new Error(`the runtime wrote no pid to ${file}`);
+function readPid(file: string, name: string): number {
+  let text = "";
+  try {
+    text = readFileSync(file, "utf8").trim();
+  } catch {
+    // said below
+  }
+  const pid = Number(text);
+  if (!Number.isSafeInteger(pid) || pid <= 1) throw new Error(`the runtime ${name} wrote no pid to ${file}`);
   return pid;
 }

@@ -34,6 +34,40 @@ function controllerFolders(): string[] {
   );
 }
 
+/** The processes of a create that failed may take a moment to go. */
+const busyMs = 1_000;
+
+/** Removes the empty cgroup folders that a bundle's config.json names, of all controllers. Never throws. */
+export async function removeCgroupsOf(bundle: string): Promise<void> {
+  const path = cgroupsPathOf(bundle);
+  if (path === undefined) return;
+  const deadline = Date.now() + busyMs;
+  for (const controller of controllers ?? (controllers = controllerFolders())) {
+    for (;;) {
+      try {
+        removeCgroup(join(controller, path));
+      } catch {
+        if (Date.now() < deadline) {
+          await Bun.sleep(10);
+          continue;
+        }
+      }
+      break; // gone, or in use for good: the next create of this container uses it again
+    }
+  }
+}
+
+function cgroupsPathOf(bundle: string): string | undefined {
+  try {
+    const config = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")) as { linux?: { cgroupsPath?: unknown } };
+    const path = config.linux?.cgroupsPath;
+    // `slice:prefix:name` is systemd's to remove
+    return typeof path === "string" && /[^/.]/.test(path) && !path.includes(":") && !path.split("/").includes("..") ? path : undefined;
+  } catch {
+    return undefined; // no bundle: nothing was created
+  }
+}
+
 function removeCgroup(path: string): void {
   try {
     rmdirSync(path);
