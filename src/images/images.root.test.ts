@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { tarOf } from "../snapshots/apply/tar-fixture.ts";
-import { makeBusyboxTar } from "./busybox.ts";
+import { busyboxRootfs } from "../../test/fixtures/busybox-tar.ts";
 import { sha256 } from "./chain-id.ts";
 import type { Images, InUse } from "./images.ts";
 import {
@@ -217,11 +217,11 @@ test("pull says what Docker says of what is not to be had", async () => {
 test("the first image is made of the host's busybox, the same each time", async () => {
   const tars = await Promise.all(
     [1, 2].map(async () =>
-      Buffer.concat(await Array.fromAsync(makeBusyboxTar("/bin/busybox") as AsyncIterable<Buffer>)),
+      Buffer.concat(await Array.fromAsync((await busyboxRootfs()) as AsyncIterable<Buffer>)),
     ),
   );
   expect(tars[0]?.equals(tars[1] ?? Buffer.alloc(0))).toBe(true);
-  const image = await images.import(makeBusyboxTar("/bin/busybox"), {
+  const image = await images.import(await busyboxRootfs(), {
     ...importOptions,
     repository: "busybox",
     changes: ['CMD ["sh"]'],

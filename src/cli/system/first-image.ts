@@ -24,8 +24,7 @@ export const makeBusybox = command({
   },
   async run({ flags, args: [image = "busybox:latest"], engine, stdout }) {
     const { name, tag = "latest" } = parseShortReference(image);
-    const program = await readStatic(flags.busybox);
-    const upload = await busyboxTar(program, await applets(flags.busybox));
+    const upload = await busyboxTar(flags.busybox);
     const { body } = await engine.stream(
       "ImageCreate",
       { fromSrc: "-", repo: `${name}:${tag}`, message: "busybox of this machine" },
@@ -81,17 +80,26 @@ const folders: readonly (readonly [name: string, mode: number])[] = [
   ["tmp", 0o1777],
   ["usr", 0o755],
   ["usr/bin", 0o755],
+  ["usr/sbin", 0o755],
   ["var", 0o755],
-  ["var/tmp", 0o1777],
+  ["var/spool", 0o755],
+  ["var/spool/mail", 0o755],
+  ["var/www", 0o755],
 ];
 const files: Readonly<Record<string, string>> = {
-  "etc/group": "root:x:0:\nnogroup:x:65534:\n",
-  "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+  "etc/group":
+    "root:x:0:\ndaemon:x:1:\nbin:x:2:\nsys:x:3:\nadm:x:4:\ntty:x:5:\ndisk:x:6:\nwww-data:x:33:\nusers:x:100:\nnogroup:x:65534:\n",
+  "etc/nsswitch.conf": "hosts: files dns\n",
+  "etc/passwd":
+    "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nbin:x:2:2:bin:/bin:/bin/false\nsys:x:3:3:sys:/dev:/bin/false\nmail:x:8:8:mail:/var/spool/mail:/bin/false\nwww-data:x:33:33:www-data:/var/www:/bin/false\nnobody:x:65534:65534:nobody:/home:/bin/false\n",
+  "etc/shadow":
+    "root:*:::::::\ndaemon:*:::::::\nbin:*:::::::\nsys:*:::::::\nmail:*:::::::\nwww-data:*:::::::\nnobody:*:::::::\n",
 };
 
 /** The file system as a tar: the same bytes for the same busybox, so that the layer's digest is the same. */
-export async function busyboxTar(program: Buffer, names: readonly string[]): Promise<Readable> {
-  const { pack } = await import("tar-stream");
+export async function busyboxTar(path: string): Promise<Readable> {
+  const program = await readStatic(path);
+  const [names, { pack }] = await Promise.all([applets(path), import("tar-stream")]);
   const tar = pack();
   const mtime = new Date(0);
   for (const [name, mode] of folders) tar.entry({ name: `${name}/`, type: "directory", mode, mtime });

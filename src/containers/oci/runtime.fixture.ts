@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { buffer } from "node:stream/consumers";
 import { $ } from "bun";
 import { errorMessage } from "../../base/errors.ts";
-import { makeBusyboxTar } from "../../images/busybox.ts";
+import { busyboxRootfs } from "../../../test/fixtures/busybox-tar.ts";
 import type { CreateRequest } from "../containers.ts";
 import { readCreateHost } from "../create/read-host.ts";
 import { testContainer, testImage } from "../create/request.fixture.ts";
@@ -13,8 +13,6 @@ import type { OciRunConfig } from "../../spec/oci/image.ts";
 import { containerSpec, type ContainerSpecInput } from "./container-spec.ts";
 import { hostnameFile } from "./etc-files.ts";
 
-/** The machine's static busybox: scripts/setup.mjs installs it. */
-const busybox = "/bin/busybox";
 
 /** A rootfs of busybox in a folder of its own, removed with the fixture. */
 export async function openBench(runtime = "crun"): Promise<Bench> {
@@ -22,7 +20,7 @@ export async function openBench(runtime = "crun"): Promise<Bench> {
   const rootfs = join(folder, "rootfs");
   await mkdir(rootfs);
   const tar = Bun.spawn(["tar", "x", "-C", rootfs], {
-    stdin: await buffer(makeBusyboxTar(busybox)),
+    stdin: await buffer(await busyboxRootfs()),
   });
   if ((await tar.exited) !== 0) throw new Error("no root file system was made");
   return new Bench(folder, rootfs, runtime);
