@@ -98,7 +98,7 @@ async function readBody<Id extends OperationId>(
   if (rawBodies.has(id) || (exchange.body.done && !operations[id].body)) return none;
   const type = (exchange.head.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   const bytes = await exchange.body.readAll({ maxBytes: maxJsonBytes, timeoutMs: jsonTimeoutMs });
-  if (type === "application/x-www-form-urlencoded") {
+  if (type === "application/x-www-form-urlencoded" && !operations[id].body) {
     for (const [name, value] of new URLSearchParams(bytes.toString("utf8"))) search.append(name, value);
     return none;
   }
@@ -115,7 +115,8 @@ async function readBody<Id extends OperationId>(
     if (id === "ContainerCreate") throw new EngineError("invalid", "invalid JSON: got EOF while reading request body");
     return {} as OperationTypes[Id]["body"];
   }
-  if (type !== "application/json" && type !== "") {
+  // moby parity, and why: a page in a browser can send any other type, or none, to a daemon that listens on TCP
+  if (type !== "application/json") {
     throw new EngineError("invalid", `unsupported Content-Type header (${type}): must be 'application/json'`);
   }
   const value = parseJson(bytes.toString("utf8"));

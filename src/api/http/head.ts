@@ -19,7 +19,10 @@ export class BadRequest extends Error {
 }
 
 // RFC 9112: request-line and field-line. Line folding and blanks before the colon are refused (section 5.1, 5.2).
-const requestLine = /^([A-Z]{1,16}) ([^\s]+) HTTP\/1\.([01])$/;
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const requestLine = /^([A-Z]{1,16}) ([^\s\0-\x1f\x7f]+) HTTP\/1\.([01])$/;
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const unfitForValue = /[\0-\x08\x0a-\x1f\x7f]/;
 const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Reads a head without its closing blank line. Throws BadRequest. */
@@ -33,16 +36,26 @@ export function parseHead(text: string): RequestHead {
     const colon = line.indexOf(":");
     const name = line.slice(0, colon);
     if (colon < 1 || !fieldName.test(name)) throw new BadRequest(400, "malformed HTTP header");
-    const value = line.slice(colon + 1).trim();
-    if (/[\0\r\n]/.test(value)) throw new BadRequest(400, "malformed HTTP header");
+    const value = trimBlanks(line.slice(colon + 1));
+    if (unfitForValue.test(value)) throw new BadRequest(400, "malformed HTTP header");
     const key = name.toLowerCase();
     const before = headers.get(key);
+    if (before !== undefined && key === "host") throw new BadRequest(400, "too many Host headers");
     headers.set(key, before === undefined ? value : `${before}, ${value}`);
   }
   const [, method = "", target = "", minor] = first;
   const http10 = minor === "0";
   if (!http10 && !headers.has("host")) throw new BadRequest(400, "missing required Host header");
   return { method, target: originForm(target), http10, headers };
+}
+
+/** Only blanks and tabs are optional white space: `\vchunked` must not be chunked here and something else in a proxy. */
+function trimBlanks(text: string): string {
+  const isBlank = (at: number): boolean => text[at] === " " || text[at] === "\t";
+  let [start, end] = [0, text.length];
+  while (start < end && isBlank(start)) start++;
+  while (end > start && isBlank(end - 1)) end--;
+  return text.slice(start, end);
 }
 
 /** `http://host/path` (absolute-form, RFC 9112 section 3.2.2) as `/path`. */
@@ -61,6 +74,8 @@ export function bodyFraming(head: RequestHead): number | "chunked" {
   if (encoding !== undefined) {
     // RFC 9112 section 6.3: both together is how requests are smuggled
     if (length !== undefined) throw new BadRequest(400, "both Transfer-Encoding and Content-Length");
+    // section 6.1: HTTP/1.0 has none, so somebody on the way did not understand it
+    if (head.http10) throw new BadRequest(400, "Transfer-Encoding in an HTTP/1.0 request");
     if (encoding.toLowerCase() !== "chunked") throw new BadRequest(501, `unsupported transfer encoding`);
     return "chunked";
   }

@@ -111,7 +111,9 @@ export class RequestBody {
       if (text.length > chunkLineBytes) throw new EngineError("invalid", "malformed chunked body");
       if (end < 0) continue;
       this.#input.giveBack(bytes.subarray(end + 1));
-      return text.endsWith("\r") ? text.slice(0, -1) : text;
+      // a bare LF ends a line for some and not for others, which is how requests are smuggled (CVE-2025-22871)
+      if (text.indexOf("\r") !== text.length - 1) throw new EngineError("invalid", "malformed chunked body");
+      return text.slice(0, -1);
     }
   }
 }
