@@ -210,15 +210,13 @@ test("prune takes what nobody keeps or uses", async () => {
 
 test("pull says what Docker says of what is not to be had", async () => {
   await expect(images.pull("nope:1", { caller, platform: "", auth: "", report })).rejects.toThrow(
-    "pull access denied for nope, repository does not exist or may require 'docker login'",
+    "pull access denied for nope, repository does not exist or may require 'docker login': this engine does not speak to registries yet, bring images by load or import",
   );
 });
 
 test("the first image is made of the host's busybox, the same each time", async () => {
   const tars = await Promise.all(
-    [1, 2].map(async () =>
-      Buffer.concat(await Array.fromAsync((await busyboxRootfs()) as AsyncIterable<Buffer>)),
-    ),
+    [1, 2].map(async () => Buffer.concat(await Array.fromAsync((await busyboxRootfs()) as AsyncIterable<Buffer>))),
   );
   expect(tars[0]?.equals(tars[1] ?? Buffer.alloc(0))).toBe(true);
   const image = await images.import(await busyboxRootfs(), {
