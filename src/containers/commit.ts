@@ -8,10 +8,15 @@ import { publish } from "./events.ts";
 import { pauseContainer, unpauseContainer } from "./stop/pause.ts";
 
 /** Makes an image of what the container changed over its own. It stands still meanwhile unless `pause` is off. */
-export async function commitContainer(deps: ContainerDeps & { images: Images }, ref: string, request: CommitRequest): Promise<Image> {
+export async function commitContainer(
+  deps: ContainerDeps & { images: Images },
+  ref: string,
+  request: CommitRequest,
+): Promise<Image> {
   const container = deps.records.get(ref);
   const { id, state } = container;
-  if (state.status === "removing" || state.status === "dead") throw new EngineError("conflict", `You cannot commit container ${id} which is ${state.status}`, { id });
+  if (state.status === "removing" || state.status === "dead")
+    throw new EngineError("conflict", `You cannot commit container ${id} which is ${state.status}`, { id });
   const pauses = request.pause && state.status === "running";
   if (pauses) await pauseContainer(deps, id, request.caller);
   try {
@@ -30,9 +35,14 @@ export async function commitContainer(deps: ContainerDeps & { images: Images }, 
       containerId: id,
       command: container.plan.process.args.join(" "),
     });
-    publish(deps.events, container, "commit", request.caller, { comment: request.comment, imageID: image.id, imageRef: request.repository ? `${request.repository}:${request.tag || "latest"}` : "" });
+    publish(deps.events, container, "commit", request.caller, {
+      comment: request.comment,
+      imageID: image.id,
+      imageRef: request.repository ? `${request.repository}:${request.tag || "latest"}` : "",
+    });
     return image;
   } finally {
-    if (pauses) await unpauseContainer(deps, id, request.caller);
+    // Killed meanwhile, or thawed by somebody else: the image is as good.
+    if (pauses && deps.records.find(id)?.state.status === "paused") await unpauseContainer(deps, id, request.caller);
   }
 }

@@ -9,6 +9,7 @@ import { removeAfterExit } from "./remove/removal.ts";
 import { closeRootfs } from "./start/rootfs.ts";
 import { startContainer } from "./start/start.ts";
 import { isLive, move } from "./books/state.ts";
+import type { WaitResult } from "./books/waiters.ts";
 
 /** A run this long makes the restart policy begin its delays anew (moby parity). */
 const steadyRunNs = 10_000_000_000n;
@@ -34,23 +35,41 @@ export async function containerExited(deps: ContainerDeps, event: ExitEvent): Pr
       pidIdentity: "",
       exitCode: event.exitCode,
       oomKilled: event.oomKilled,
-      error: event.unknown ? "the exit status is not known: the process ended while neither daemon nor monitor ran" : "",
+      error: event.unknown
+        ? "the exit status is not known: the process ended while neither daemon nor monitor ran"
+        : "",
       finishedAtNs: BigInt(event.atNs),
       sandbox: null,
       restartCount: before.state.restartCount + (restarts ? 1 : 0),
     }),
   );
+  const wake = deps.waiters.ending(event.id);
   fault("exit.after-state");
-  void deps.monitor.acknowledge(event.id, event.run).catch((error: unknown) => deps.settings.log("warn", "exit not acknowledged", { id: event.id, error: errorMessage(error) }));
-  publish(deps.events, container, "die", engineCaller, { exitCode: String(event.exitCode), execDuration: String(ranNs / 1_000_000_000n) });
+  void deps.monitor
+    .acknowledge(event.id, event.run)
+    .catch((error: unknown) =>
+      deps.settings.log("warn", "exit not acknowledged", { id: event.id, error: errorMessage(error) }),
+    );
+  publish(deps.events, container, "die", engineCaller, {
+    exitCode: String(event.exitCode),
+    execDuration: String(ranNs / 1_000_000_000n),
+  });
   if (ranNs >= steadyRunNs) deps.activity.resetRestartDelay(event.id);
-  const settled = await deps.activity.settling(event.id, () => settle(deps, container));
+  const settled = await deps.activity.settling(event.id, () => settle(deps, container, wake));
   if (restarts) return planRestart(deps, container.id);
-  if (container.plan.autoRemove && !deps.activity.isKept(container.id)) await removeAfterExit(deps, container.id, settled);
+  if (container.plan.autoRemove && !deps.activity.isKept(container.id)) await removeAfterExit(deps, container, settled);
 }
 
-/** Undoes what the start made; false when a step failed. The port is free before waiters hear of the exit. */
-export async function settle(deps: ContainerDeps, container: Container): Promise<boolean> {
+/**
+ * Undoes what the start made; false when a step failed. The port is free before waiters hear of the exit, and with
+ * `--rm` the mounts are gone too.
+ */
+export async function settle(
+  deps: ContainerDeps,
+  container: Container,
+  wake: (result: WaitResult) => void,
+): Promise<boolean> {
+  const result = { exitCode: container.state.exitCode };
   let clean = true;
   const step = async (what: string, work: () => Promise<void>): Promise<void> => {
     try {
@@ -58,17 +77,20 @@ export async function settle(deps: ContainerDeps, container: Container): Promise
     } catch (error) {
       clean = false;
       // What is left is found by the next start of the container or of the daemon.
-      deps.settings.log("error", `clean-up after the exit of a container: ${what} failed`, { id: container.id, error: errorMessage(error) });
+      deps.settings.log("error", `clean-up after the exit of a container: ${what} failed`, {
+        id: container.id,
+        error: errorMessage(error),
+      });
     }
   };
   await step("network", () => deps.networks.close(container.id, { caller: engineCaller }));
   fault("exit.after-network");
-  if (!container.plan.autoRemove) deps.waiters.exited(container.id, { exitCode: container.state.exitCode });
+  if (!container.plan.autoRemove) wake(result);
   await Promise.all([
     step("runtime", () => deps.runtimes.get(container.plan.runtime).driver.delete(container.id)),
     step("root file system", () => closeRootfs(deps, container)),
   ]);
-  if (container.plan.autoRemove) deps.waiters.exited(container.id, { exitCode: container.state.exitCode });
+  if (container.plan.autoRemove) wake(result);
   return clean;
 }
 
@@ -92,7 +114,8 @@ export function planRestart(deps: ContainerDeps, id: string): void {
   if (deps.records.find(id)?.state.status !== "restarting") return;
   deps.activity.planRestart(id, () => {
     if (deps.records.find(id)?.state.status !== "restarting") return;
-    startContainer(deps, id, { caller: engineCaller, byPolicy: true }).catch((error: unknown) => {
+    const wanted = ({ state }: Container): boolean => state.status === "restarting";
+    startContainer(deps, id, { caller: engineCaller, byPolicy: true, wanted }).catch((error: unknown) => {
       deps.settings.log("warn", "restart policy: the start failed", { id, error: errorMessage(error) });
     });
   });

@@ -9,7 +9,13 @@ import { isLive } from "./books/state.ts";
 /** Where a container's output goes, for the monitor and for reading. */
 export function logTarget(container: Container): LogTarget {
   const { driver, options } = container.plan.log;
-  return { driver, options, containerId: container.id, folder: join(container.paths.folder, "logs"), attributes: logAttributes(container) };
+  return {
+    driver,
+    options,
+    containerId: container.id,
+    folder: join(container.paths.folder, "logs"),
+    attributes: logAttributes(container),
+  };
 }
 
 /** Labels and variables that `--log-opt labels=a,b` and `env=A,B` ask to keep with each record (moby parity). */
@@ -19,7 +25,9 @@ function logAttributes({ plan }: Container): Record<string, string> {
     const value = plan.labels[name];
     if (name !== "" && value !== undefined) attributes[name] = value;
   }
-  const variables = new Map(plan.process.env.map((row) => [row.split("=", 1)[0] ?? "", row.slice(row.indexOf("=") + 1)] as const));
+  const variables = new Map(
+    plan.process.env.map((row) => [row.split("=", 1)[0] ?? "", row.slice(row.indexOf("=") + 1)] as const),
+  );
   for (const name of (plan.log.options["env"] ?? "").split(",")) {
     const value = variables.get(name);
     if (name !== "" && value !== undefined) attributes[name] = value;
@@ -28,13 +36,21 @@ function logAttributes({ plan }: Container): Record<string, string> {
 }
 
 /** Reads a container's log. With `follow` it ends at the end of the run, or with the container. */
-export async function* readLogs(deps: ContainerDeps, ref: string, query: LogsQuery): AsyncIterable<readonly LogRecord[]> {
+export async function* readLogs(
+  deps: ContainerDeps,
+  ref: string,
+  query: LogsQuery,
+): AsyncIterable<readonly LogRecord[]> {
   const container = deps.records.get(ref);
   const driver = await deps.logDriver(container.plan.log.driver);
-  if (!driver.read) throw new EngineError("not-implemented", "configured logging driver does not support reading", { driver: driver.name });
+  if (!driver.read)
+    throw new EngineError("not-implemented", "configured logging driver does not support reading", {
+      driver: driver.name,
+    });
   const ended = new AbortController();
   const gone = new AbortController();
-  if (query.follow && isLive(container.state)) {
+  // Looked at without a pause before the waiting begins, or the exit in between would be missed.
+  if (query.follow && isLive(deps.records.get(container.id).state)) {
     // A failed or cancelled wait ends the following just as an exit does.
     void deps.waiters
       .add(container.id, "next-exit", gone.signal)

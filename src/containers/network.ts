@@ -1,4 +1,5 @@
 import { EngineError } from "../base/errors.ts";
+import type { Sandbox } from "../networks/network.ts";
 import type { Caller } from "../spec/caller.ts";
 import type { EndpointSettings } from "../spec/engine/types.gen.ts";
 import type { Container } from "./container.ts";
@@ -8,21 +9,40 @@ import type { ContainerPlan } from "./plan.ts";
 import { isLive } from "./books/state.ts";
 
 /** Connects a container to a network: at once when it runs, at its next start when it does not (moby parity). */
-export async function connectNetwork(deps: ContainerDeps, ref: string, network: string, settings: EndpointSettings, caller: Caller): Promise<void> {
+export async function connectNetwork(
+  deps: ContainerDeps,
+  ref: string,
+  network: string,
+  settings: EndpointSettings,
+  caller: Caller,
+): Promise<void> {
   const { id } = deps.records.get(ref);
   using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
   const container = deps.records.get(id);
   const { name, id: networkId } = deps.networks.get(network);
   checkConnectable(container, name);
   const { plan } = container;
-  if (planned(deps, plan, networkId)) throw new EngineError("forbidden", `endpoint with name ${container.name} already exists in network ${name}`, { id, network });
+  if (planned(deps, plan, networkId))
+    throw new EngineError("forbidden", `endpoint with name ${container.name} already exists in network ${name}`, {
+      id,
+      network,
+    });
   const wanted = attachment(name, settings);
-  const after: ContainerPlan["network"] = { ...plan.network, mode: name === "bridge" && plan.network.mode === "bridge" ? "bridge" : "networks", attachments: [...plan.network.attachments, wanted] };
+  const after: ContainerPlan["network"] = {
+    ...plan.network,
+    mode: name === "bridge" && plan.network.mode === "bridge" ? "bridge" : "networks",
+    attachments: [...plan.network.attachments, wanted],
+  };
   deps.records.change(id, { plan: { ...plan, network: after }, request: withEndpoint(container, name, settings) });
   if (!isLive(container.state) || !container.state.sandbox) return;
   try {
-    const sandbox = await deps.networks.connect(container.state.sandbox, { ...after, containerId: id, containerName: container.name }, wanted, { caller });
-    deps.records.setState(id, { ...deps.records.get(id).state, sandbox });
+    const sandbox = await deps.networks.connect(
+      container.state.sandbox,
+      { ...after, containerId: id, containerName: container.name },
+      wanted,
+      { caller },
+    );
+    await keepSandbox(deps, container, sandbox, caller);
   } catch (error) {
     deps.records.change(id, { plan, request: container.request });
     throw error;
@@ -30,32 +50,70 @@ export async function connectNetwork(deps: ContainerDeps, ref: string, network: 
 }
 
 /** Takes a container off a network. `force` does it even for a container that is gone (the API looks it up). */
-export async function disconnectNetwork(deps: ContainerDeps, ref: string, network: string, options: { caller: Caller; force: boolean }): Promise<void> {
+export async function disconnectNetwork(
+  deps: ContainerDeps,
+  ref: string,
+  network: string,
+  options: { caller: Caller; force: boolean },
+): Promise<void> {
   const { id } = deps.records.get(ref);
   using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
   const container = deps.records.get(id);
   const { name, id: networkId } = deps.networks.get(network);
   const { plan } = container;
-  if (plan.network.mode === "host") throw new EngineError("forbidden", "container cannot be disconnected from host network - container must be created in host network mode", { id });
-  if (!planned(deps, plan, networkId)) throw new EngineError("internal", `container ${id} is not connected to network ${name}`, { id, network });
+  if (plan.network.mode === "host")
+    throw new EngineError(
+      "forbidden",
+      "container cannot be disconnected from host network - container must be created in host network mode",
+      { id },
+    );
+  if (!planned(deps, plan, networkId))
+    throw new EngineError("internal", `container ${id} is not connected to network ${name}`, { id, network });
   const attachments = plan.network.attachments.filter((row) => deps.networks.get(row.network).id !== networkId);
   const after: ContainerPlan["network"] = { ...plan.network, mode: "networks", attachments };
   if (isLive(container.state) && container.state.sandbox) {
-    const sandbox = await deps.networks.disconnect(container.state.sandbox, { ...after, containerId: id, containerName: container.name }, networkId, { caller: options.caller });
-    deps.records.setState(id, { ...deps.records.get(id).state, sandbox });
+    const sandbox = await deps.networks.disconnect(
+      container.state.sandbox,
+      { ...after, containerId: id, containerName: container.name },
+      networkId,
+      { caller: options.caller },
+    );
+    await keepSandbox(deps, container, sandbox, options.caller);
   }
   deps.records.change(id, { plan: { ...plan, network: after }, request: withoutEndpoint(container, name) });
+}
+
+/** The container may have ended while its network was changed: then what its end has closed must not come back. */
+async function keepSandbox(
+  deps: ContainerDeps,
+  { id, state }: Container,
+  sandbox: Sandbox,
+  caller: Caller,
+): Promise<void> {
+  const now = deps.records.find(id);
+  if (now && isLive(now.state) && now.state.run === state.run) deps.records.setState(id, { ...now.state, sandbox });
+  else await deps.networks.close(id, { caller });
 }
 
 function checkConnectable({ plan }: Container, name: string): void {
   const { mode } = plan.network;
   if (mode === "host" || mode === "container") {
-    throw new EngineError("invalid", "container sharing network namespace with another container or host cannot be connected to any other network");
+    throw new EngineError(
+      "invalid",
+      "container sharing network namespace with another container or host cannot be connected to any other network",
+    );
   }
   if (mode === "none" || name === "none") {
-    throw new EngineError("invalid", "container cannot be connected to multiple networks with one of the networks in private (none) mode");
+    throw new EngineError(
+      "invalid",
+      "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+    );
   }
-  if (name === "host") throw new EngineError("invalid", "cannot connect container to host network - container must be created in host network mode");
+  if (name === "host")
+    throw new EngineError(
+      "invalid",
+      "cannot connect container to host network - container must be created in host network mode",
+    );
 }
 
 /** Whether the plan has the network, by whatever name it was given. */
@@ -70,7 +128,10 @@ function planned(deps: ContainerDeps, plan: ContainerPlan, networkId: string): b
 }
 
 function withEndpoint({ request }: Container, name: string, settings: EndpointSettings): Container["request"] {
-  return { ...request, networking: { ...request.networking, EndpointsConfig: { ...request.networking.EndpointsConfig, [name]: settings } } };
+  return {
+    ...request,
+    networking: { ...request.networking, EndpointsConfig: { ...request.networking.EndpointsConfig, [name]: settings } },
+  };
 }
 
 function withoutEndpoint({ request }: Container, name: string): Container["request"] {

@@ -54,7 +54,14 @@ export interface OpenContainers extends Containers {
 export function openContainers(options: ContainersOptions): OpenContainers {
   const records = new Records(new ContainerTable(options.db));
   const execs = new Execs(records);
-  const deps: ExecDeps & { images: Images } = { ...options, records, execs, locks: new KeyedLock(), waiters: new Waiters(), activity: new Activity() };
+  const deps: ExecDeps & { images: Images } = {
+    ...options,
+    records,
+    execs,
+    locks: new KeyedLock(),
+    waiters: new Waiters(),
+    activity: new Activity(),
+  };
   const health = new HealthChecks(deps);
   const restored = Promise.withResolvers<void>();
   listen(deps, health, restored.promise);
@@ -118,12 +125,21 @@ function listen(deps: ExecDeps, health: HealthChecks, restored: Promise<void>): 
       execExited(deps, { ...event, execId: event.execId });
     } else {
       await containerExited(deps, event);
-      if (!deps.records.find(event.id)) deps.execs.dropContainer(event.id);
     }
   };
   deps.monitor.onEvent((event) => {
     if (event.kind === "exit" && event.execId === undefined) health.end(event.id);
-    take(event).catch((error: unknown) => deps.settings.log("error", "handling an event of the monitor failed", { id: event.id, kind: event.kind, error: errorMessage(error) }));
+    take(event).catch((error: unknown) =>
+      deps.settings.log("error", "handling an event of the monitor failed", {
+        id: event.id,
+        kind: event.kind,
+        error: errorMessage(error),
+      }),
+    );
   });
   deps.activity.onStarted((id) => health.begin(id));
+  deps.activity.onGone((id) => {
+    health.end(id);
+    deps.execs.dropContainer(id);
+  });
 }

@@ -19,7 +19,10 @@ export class Tasks {
   readonly byKey = new Map<string, Task>();
   /** Clients of runs that have not begun. */
   readonly #waiting = new Map<string, Hub>();
-  readonly #creating = new Map<string, { readonly abort: AbortController; readonly over: Promise<void> }>();
+  readonly #creating = new Map<
+    string,
+    { readonly id: string; readonly abort: AbortController; readonly over: Promise<void> }
+  >();
   readonly #folder: string;
   readonly #exits: Exits;
   readonly #reaper: Reaper;
@@ -100,7 +103,11 @@ export class Tasks {
     task.discarded = true;
     const { runtime, bundle } = containerSpec(task);
     await openRuntime(runtime).undoCreate(id, bundle);
-    await within(task.finished, endTimeoutMs, `container ${id} did not end: one of its processes may hang in the kernel`);
+    await within(
+      task.finished,
+      endTimeoutMs,
+      `container ${id} did not end: one of its processes may hang in the kernel`,
+    );
   }
 
   resize(id: string, execId: string | undefined, rows: number, columns: number): void {
@@ -143,7 +150,7 @@ export class Tasks {
     if (this.byKey.has(key) || this.#creating.has(key)) throw new EngineError("conflict", `${key} runs already`);
     const abort = new AbortController();
     const { promise: over, resolve: settle } = Promise.withResolvers<void>();
-    this.#creating.set(key, { abort, over });
+    this.#creating.set(key, { id: spec.id, abort, over });
     try {
       await using undo = new AsyncDisposableStack();
       const terminal = spec.tty ? new ConsoleSocket(this.#folder) : undefined;
@@ -189,6 +196,10 @@ export class Tasks {
 
   async #ended(key: string, task: Task, exitCode: number | undefined): Promise<void> {
     task.ended = true;
+    if (task.execId === undefined) {
+      // whatever the runtime still tries to join to it comes too late
+      for (const { id, abort } of this.#creating.values()) if (id === task.id) abort.abort();
+    }
     const memoryCgroup = "memoryCgroup" in task.spec ? task.spec.memoryCgroup : "";
     const event: ExitEvent = {
       kind: "exit",
@@ -261,7 +272,10 @@ const endTimeoutMs = 10_000;
 
 async function within(work: Promise<void>, timeoutMs: number, what: string): Promise<void> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new EngineError("deadline", `${what} (waited ${timeoutMs / 1000}s)`)), timeoutMs);
+  const timer = setTimeout(
+    () => reject(new EngineError("deadline", `${what} (waited ${timeoutMs / 1000}s)`)),
+    timeoutMs,
+  );
   try {
     await Promise.race([work, late]);
   } finally {

@@ -8,13 +8,20 @@ export class Activity {
   readonly #restarts = new Map<string, { timer: ReturnType<typeof setTimeout>; delayMs: number }>();
   readonly #delays = new Map<string, number>();
   #listener: (id: string) => void = () => undefined;
-  readonly #kept = new Set<string>();
+  #goneListener: (id: string) => void = () => undefined;
+  readonly #kept = new Map<string, number>();
   readonly #demanded = new Set<string>();
 
   /** While it is held, the container's exit does not remove it: a restart by hand stops and starts (moby parity). */
   keep(id: string): Disposable {
-    this.#kept.add(id);
-    return { [Symbol.dispose]: () => this.#kept.delete(id) };
+    this.#kept.set(id, (this.#kept.get(id) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const holders = (this.#kept.get(id) ?? 0) - 1;
+        if (holders > 0) this.#kept.set(id, holders);
+        else this.#kept.delete(id);
+      },
+    };
   }
 
   isKept(id: string): boolean {
@@ -53,9 +60,9 @@ export class Activity {
     return this.#starting.get(id) ?? Promise.resolve();
   }
 
-  /** Resolves when the clean-up after the last run is done. Never rejects. */
-  settled(id: string): Promise<void> {
-    return this.#settling.get(id) ?? Promise.resolve();
+  /** The clean-up after the last run that is under way, which never rejects; undefined when none is. */
+  settled(id: string): Promise<void> | undefined {
+    return this.#settling.get(id);
   }
 
   /** Plans the next start of the restart policy. The delay doubles from 100 ms to a minute (moby parity). */
@@ -82,10 +89,16 @@ export class Activity {
     return this.#restarts.delete(id);
   }
 
+  /** Called with each container that is being removed. */
+  onGone(listener: (id: string) => void): void {
+    this.#goneListener = listener;
+  }
+
   forget(id: string): void {
     this.cancelRestart(id);
     this.#delays.delete(id);
     this.#demanded.delete(id);
+    this.#goneListener(id);
   }
 
   close(): void {

@@ -28,17 +28,26 @@ export class Waiters {
 
   /** The container's run ended. */
   exited(id: string, result: WaitResult): void {
-    this.#settle(id, result, (condition) => condition !== "removed");
+    this.ending(id)(result);
+  }
+
+  /**
+   * A run has ended, and those who wait for it hear of it when the result is given. Who comes in between waits for
+   * the next run.
+   */
+  ending(id: string): (result: WaitResult) => void {
+    const waiting = [...(this.#waiting.get(id) ?? [])].filter(({ condition }) => condition !== "removed");
+    return (result) => {
+      for (const waiter of waiting) {
+        this.#drop(id, waiter);
+        waiter.settle(result);
+      }
+    };
   }
 
   /** The container is gone: everybody wakes. */
   removed(id: string, result: WaitResult): void {
-    this.#settle(id, result, () => true);
-  }
-
-  #settle(id: string, result: WaitResult, wakes: (condition: WaitCondition) => boolean): void {
     for (const waiter of this.#waiting.get(id) ?? []) {
-      if (!wakes(waiter.condition)) continue;
       this.#drop(id, waiter);
       waiter.settle(result);
     }

@@ -7,7 +7,7 @@ import { newId } from "../../base/id.ts";
 import type { Caller } from "../../spec/caller.ts";
 import type { Container, ContainerPaths, MountView } from "../container.ts";
 import type { CreateRequest } from "../containers.ts";
-import type { ContainerDeps, Settings } from "../deps.ts";
+import { type ContainerDeps, lockTimeoutMs, type Settings } from "../deps.ts";
 import { publish } from "../events.ts";
 import { logTarget } from "../logs.ts";
 import type { ContainerPlan, MountPlan } from "../plan.ts";
@@ -73,6 +73,8 @@ export async function createContainer(
 
 async function make(deps: ContainerDeps, container: Container, caller: Caller): Promise<void> {
   const { id, plan } = container;
+  // Nobody starts or removes it by its name while it is made. Free always: the id is new.
+  using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
   await using undo = new AsyncDisposableStack();
   deps.records.insert(container);
   undo.defer(() => deps.records.delete(id));

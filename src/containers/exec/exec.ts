@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Duplex, Duplex as DuplexStream } from "node:stream";
 import { EngineError, errorMessage } from "../../base/errors.ts";
@@ -30,8 +30,10 @@ export function createExec(deps: ExecDeps, ref: string, request: ExecRequest, ca
 }
 
 function checkRunning({ id, state }: Container): void {
-  if (state.status === "paused") throw new EngineError("conflict", `container ${id} is paused, unpause the container before exec`, { id });
-  if (state.status === "restarting") throw new EngineError("conflict", `Container ${id} is restarting, wait until the container is running`, { id });
+  if (state.status === "paused")
+    throw new EngineError("conflict", `container ${id} is paused, unpause the container before exec`, { id });
+  if (state.status === "restarting")
+    throw new EngineError("conflict", `Container ${id} is restarting, wait until the container is running`, { id });
   if (state.status !== "running") throw new EngineError("conflict", `container ${id} is not running`, { id });
 }
 
@@ -46,7 +48,11 @@ export interface ExecStartOptions {
  * Runs an exec, once. Detached it resolves when the process runs; else with its streams, which carry the error text
  * of a start that failed (engine-api.md 0.3: never a 409 for an attached start).
  */
-export async function startExec(deps: ExecDeps, execId: string, options: ExecStartOptions): Promise<Duplex | undefined> {
+export async function startExec(
+  deps: ExecDeps,
+  execId: string,
+  options: ExecStartOptions,
+): Promise<Duplex | undefined> {
   const exec = deps.execs.get(execId);
   const container = deps.records.get(exec.containerId);
   checkRunning(container);
@@ -61,13 +67,17 @@ export async function startExec(deps: ExecDeps, execId: string, options: ExecSta
     return textStream(errorMessage(error), exec.request.tty);
   }
   const { request } = exec;
-  const stream = await deps.monitor.stream({
+  const streaming = deps.monitor.stream({
     id: container.id,
     execId,
     stdin: request.attachStdin,
     stdout: request.attachStdout,
     stderr: request.attachStderr,
     framing: request.tty ? "raw" : "multiplexed",
+  });
+  const stream = await streaming.catch((error: unknown) => {
+    deps.execs.exited(execId, startExitCode(errorMessage(error))); // begun once, it does not begin again
+    throw error;
   });
   try {
     await launch(deps, container, execId, options);
@@ -78,14 +88,20 @@ export async function startExec(deps: ExecDeps, execId: string, options: ExecSta
   }
 }
 
-async function launch(deps: ExecDeps, container: Container, execId: string, options: Pick<ExecStartOptions, "caller" | "size">): Promise<void> {
+async function launch(
+  deps: ExecDeps,
+  container: Container,
+  execId: string,
+  options: Pick<ExecStartOptions, "caller" | "size">,
+): Promise<void> {
   const { request } = deps.execs.get(execId);
   const command = request.args.join(" ");
   publish(deps.events, container, `exec_start: ${command}`, options.caller, { execID: execId });
+  const folder = join(container.paths.bundle, "exec");
+  const processFile = join(folder, `${execId.slice(0, 16)}.json`);
   try {
-    const folder = join(container.paths.bundle, "exec");
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const processFile = join(folder, `${execId.slice(0, 16)}.json`);
+    // Not the bundle itself: a container that ends at this moment must not get its folder back.
+    await mkdir(folder, { mode: 0o700 }).catch(ignoreExisting);
     await writeFile(processFile, JSON.stringify(await execProcess(deps, container, request)), { mode: 0o600 });
     const { pid } = await deps.monitor.exec({
       id: container.id,
@@ -102,13 +118,29 @@ async function launch(deps: ExecDeps, container: Container, execId: string, opti
   } catch (error) {
     const message = execError(errorMessage(error));
     deps.execs.exited(execId, startExitCode(message));
-    throw new EngineError(error instanceof EngineError ? error.kind : "internal", message, { execId }, { cause: error });
+    throw new EngineError(
+      error instanceof EngineError ? error.kind : "internal",
+      message,
+      { execId },
+      { cause: error },
+    );
+  } finally {
+    // The runtime has read it; beside the exec, never in its way.
+    unlink(processFile).catch((error: unknown) =>
+      deps.settings.log("debug", "process file of an exec not removed", { execId, error: errorMessage(error) }),
+    );
   }
+}
+
+function ignoreExisting(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
 }
 
 /** Docker names the step in front of the runtime's text. */
 const execError = (text: string): string =>
-  text.startsWith("OCI runtime exec failed") ? text : `OCI runtime exec failed: exec failed: ${text.replace(/^.*OCI runtime (?:exec|create) failed: /, "")}`;
+  text.startsWith("OCI runtime exec failed")
+    ? text
+    : `OCI runtime exec failed: exec failed: ${text.replace(/^.*OCI runtime (?:exec|create) failed: /, "")}`;
 
 /** A stream that says one line and ends. */
 function textStream(text: string, tty: boolean): Duplex {
@@ -120,7 +152,18 @@ function textStream(text: string, tty: boolean): Duplex {
 export function execExited(deps: ExecDeps, event: ExitEvent & { execId: string }): void {
   if (deps.execs.exited(event.execId, event.exitCode)) {
     const container = deps.records.find(event.id);
-    if (container) publish(deps.events, container, "exec_die", engineCaller, { execID: event.execId, exitCode: String(event.exitCode) });
+    if (container)
+      publish(deps.events, container, "exec_die", engineCaller, {
+        execID: event.execId,
+        exitCode: String(event.exitCode),
+      });
   }
-  deps.monitor.acknowledge(event.id, event.run, event.execId).catch((error: unknown) => deps.settings.log("warn", "exit of an exec not acknowledged", { execId: event.execId, error: errorMessage(error) }));
+  deps.monitor
+    .acknowledge(event.id, event.run, event.execId)
+    .catch((error: unknown) =>
+      deps.settings.log("warn", "exit of an exec not acknowledged", {
+        execId: event.execId,
+        error: errorMessage(error),
+      }),
+    );
 }

@@ -18,6 +18,7 @@ interface Entry {
 /** The exec sessions of this daemon's life. They are kept in memory only: they end with their container. */
 export class Execs {
   readonly #entries = new Map<string, Entry>();
+  readonly #byContainer = new Map<string, Set<string>>();
   readonly #records: Records;
 
   constructor(records: Records) {
@@ -26,7 +27,13 @@ export class Execs {
 
   add(id: string, containerId: string, request: ExecRequest): void {
     const exec: Exec = { id, containerId, request, running: false, exitCode: null, pid: 0 };
-    this.#entries.set(id, { exec, begun: false, ended: Promise.withResolvers<number>(), ran: Promise.withResolvers<void>() });
+    this.#entries.set(id, {
+      exec,
+      begun: false,
+      ended: Promise.withResolvers<number>(),
+      ran: Promise.withResolvers<void>(),
+    });
+    this.#byContainer.set(containerId, (this.#byContainer.get(containerId) ?? new Set()).add(id));
     this.#show(containerId);
   }
 
@@ -38,7 +45,8 @@ export class Execs {
   /** Marks the one start of an exec; conflict with Docker's text at the second. */
   begin(id: string): void {
     const entry = this.#entry(id);
-    if (entry.exec.exitCode !== null) throw new EngineError("conflict", `Error: Exec command ${id} has already run`, { id });
+    if (entry.exec.exitCode !== null)
+      throw new EngineError("conflict", `Error: Exec command ${id} has already run`, { id });
     if (entry.begun) throw new EngineError("conflict", `Error: Exec command ${id} is already running`, { id });
     entry.begun = true;
   }
@@ -75,8 +83,7 @@ export class Execs {
 
   /** The container is gone. */
   dropContainer(containerId: string): void {
-    for (const [id, entry] of this.#entries) {
-      if (entry.exec.containerId !== containerId) continue;
+    for (const id of [...(this.#byContainer.get(containerId) ?? [])]) {
       this.exited(id, 137);
       this.#drop(id);
     }
@@ -96,11 +103,15 @@ export class Execs {
     const entry = this.#entries.get(id);
     clearTimeout(entry?.timer);
     this.#entries.delete(id);
-    if (entry) this.#show(entry.exec.containerId);
+    if (!entry) return;
+    const { containerId } = entry.exec;
+    const ids = this.#byContainer.get(containerId);
+    ids?.delete(id);
+    if (ids?.size === 0) this.#byContainer.delete(containerId);
+    this.#show(containerId);
   }
 
   #show(containerId: string): void {
-    const ids = [...this.#entries.values()].filter(({ exec }) => exec.containerId === containerId).map(({ exec }) => exec.id);
-    this.#records.setExecs(containerId, ids);
+    this.#records.setExecs(containerId, [...(this.#byContainer.get(containerId) ?? [])]);
   }
 }

@@ -1,4 +1,4 @@
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, errorMessage } from "../../base/errors.ts";
 import type { Caller } from "../../spec/caller.ts";
 import type { Container } from "../container.ts";
 import type { ContainerDeps } from "../deps.ts";
@@ -9,7 +9,10 @@ import { containerSize } from "../size.ts";
 const busy = new WeakSet<object>();
 
 /** Removes the containers that do not run, but for those the caller keeps. One prune at a time (moby parity: 409). */
-export async function pruneContainers(deps: ContainerDeps, options: { caller: Caller; keep: (container: Container) => boolean; signal?: AbortSignal }): Promise<{ removed: string[]; reclaimedBytes: number }> {
+export async function pruneContainers(
+  deps: ContainerDeps,
+  options: { caller: Caller; keep: (container: Container) => boolean; signal?: AbortSignal },
+): Promise<{ removed: string[]; reclaimedBytes: number }> {
   if (busy.has(deps.records)) throw new EngineError("conflict", "a prune operation is already running");
   busy.add(deps.records);
   try {
@@ -17,11 +20,21 @@ export async function pruneContainers(deps: ContainerDeps, options: { caller: Ca
     let reclaimedBytes = 0;
     for (const container of deps.records.list()) {
       if (options.signal?.aborted) break;
-      if (!["created", "exited", "dead"].includes(container.state.status) || container.state.starting || options.keep(container)) continue;
-      const { writableBytes } = await containerSize(deps, container.id);
-      await removeContainer(deps, container.id, { caller: options.caller, force: false, volumes: false });
-      removed.push(container.id);
-      reclaimedBytes += writableBytes;
+      if (
+        !["created", "exited", "dead"].includes(container.state.status) ||
+        container.state.starting ||
+        options.keep(container)
+      )
+        continue;
+      try {
+        const { writableBytes } = await containerSize(deps, container.id);
+        await removeContainer(deps, container.id, { caller: options.caller, force: false, volumes: false });
+        removed.push(container.id);
+        reclaimedBytes += writableBytes;
+      } catch (error) {
+        // Started or removed by somebody else meanwhile, or it cannot be removed: the others still can.
+        deps.settings.log("info", "prune left a container", { id: container.id, error: errorMessage(error) });
+      }
     }
     publishPrune(deps.events, reclaimedBytes, options.caller);
     return { removed, reclaimedBytes };

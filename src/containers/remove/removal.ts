@@ -1,4 +1,5 @@
 import { rm } from "node:fs/promises";
+import { errorMessage } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
 import { type Caller, engineCaller } from "../../spec/caller.ts";
 import { isRunning, move } from "../books/state.ts";
@@ -19,20 +20,36 @@ export interface RemoveOptions {
  * gone already. The row needs no `removing` of its own: one that says exited and `--rm` means the same to the next
  * daemon.
  */
-export async function removeAfterExit(deps: ContainerDeps, id: string, settled: boolean): Promise<void> {
+export async function removeAfterExit(deps: ContainerDeps, ended: Container, settled: boolean): Promise<void> {
+  const { id } = ended;
   using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
   const container = deps.records.find(id);
   if (!container || isRunning(container.state) || container.state.status === "removing") return;
+  if (container.state.run !== ended.state.run) return; // started once more meanwhile: that run's end removes it
   const removing = deps.records.setVolatile(id, move(container.state, "removing"));
   const options = { caller: engineCaller, force: false, volumes: true };
   fault("remove.after-intent");
-  if (settled) await erase(deps, removing, options);
-  else await finishRemoval(deps, removing, options);
+  await orDead(deps, id, () => (settled ? erase(deps, removing, options) : release(deps, removing, options)));
 }
 
-/** The steps behind `removing`; each may be repeated. */
+/** The steps behind `removing`; each may be repeated. What cannot be removed is `dead`, and may be tried again. */
 export async function finishRemoval(deps: ContainerDeps, container: Container, options: RemoveOptions): Promise<void> {
   fault("remove.after-intent");
+  await orDead(deps, container.id, () => release(deps, container, options));
+}
+
+async function orDead(deps: ContainerDeps, id: string, remove: () => Promise<void>): Promise<void> {
+  try {
+    await remove();
+  } catch (error) {
+    const left = deps.records.find(id);
+    if (left?.state.status === "removing")
+      deps.records.setState(id, move(left.state, "dead", { error: errorMessage(error) }));
+    throw error;
+  }
+}
+
+async function release(deps: ContainerDeps, container: Container, options: RemoveOptions): Promise<void> {
   await deps.networks.close(container.id, { caller: options.caller });
   await closeRootfs(deps, container);
   await erase(deps, container, options);

@@ -16,6 +16,8 @@ export interface StartOptions {
   readonly signal?: AbortSignal | undefined;
   /** The restart policy acts: counters stay. */
   readonly byPolicy?: boolean;
+  /** Looked at when the container's turn has come: false = nothing is started, a user was faster. */
+  readonly wanted?: (container: Container) => boolean;
 }
 
 /**
@@ -25,9 +27,14 @@ export interface StartOptions {
  */
 export async function startContainer(deps: ContainerDeps, ref: string, options: StartOptions): Promise<void> {
   const { id } = deps.records.get(ref);
-  using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}`, ...(options.signal && { signal: options.signal }) });
-  await deps.activity.settled(id);
+  using _lock = await deps.locks.acquire(id, {
+    timeoutMs: lockTimeoutMs,
+    what: `container ${id}`,
+    ...(options.signal && { signal: options.signal }),
+  });
+  for (let settled = deps.activity.settled(id); settled; settled = deps.activity.settled(id)) await settled;
   const container = deps.records.get(id);
+  if (options.wanted?.(container) === false) return;
   checkStartable(container);
   deps.activity.cancelRestart(id);
   await deps.activity.starting(id, () => launch(deps, container, options));
@@ -72,23 +79,39 @@ async function bringUp(deps: ContainerDeps, container: Container, options: Start
   const { id, plan, state } = container;
   fault("start.after-intent");
   if (plan.network.sharedWith !== undefined) deps.records.get(plan.network.sharedWith);
+  const runtime = deps.runtimes.get(plan.runtime);
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => deps.networks.close(id, { caller: options.caller }));
-  undo.defer(() => closeRootfs(deps, container));
+  // Each step of the undoing is done whatever becomes of the others, and none hides why the start failed.
+  const undoBy = (what: string, step: () => Promise<void>): void =>
+    undo.defer(() =>
+      step().catch((error: unknown) =>
+        deps.settings.log("error", `undoing a start: ${what} failed`, { id, error: errorMessage(error) }),
+      ),
+    );
+  undoBy("network", () => deps.networks.close(id, { caller: options.caller }));
+  undoBy("root file system", () => closeRootfs(deps, container));
   const [network, rootfs] = await Promise.allSettled([
-    deps.networks.open({ ...plan.network, containerId: id, containerName: container.name }, { caller: options.caller, ...(options.signal && { signal: options.signal }) }),
+    deps.networks.open(
+      { ...plan.network, containerId: id, containerName: container.name },
+      { caller: options.caller, ...(options.signal && { signal: options.signal }) },
+    ),
     openRootfs(deps, container),
   ]);
   if (network.status === "rejected") throw network.reason;
   if (rootfs.status === "rejected") throw rootfs.reason;
   fault("start.after-network");
   const sandbox = network.value;
-  const runtime = deps.runtimes.get(plan.runtime);
+  const { name } = deps.records.get(id);
+  if (name !== container.name) deps.networks.rename(id, name); // renamed while its network was made
   const { seccomp } = await writeBundle(deps, container, { sandbox, sources: rootfs.value, runtime });
   fault("start.after-bundle");
-  undo.defer(() => deps.monitor.discard(id));
+  // The monitor may have died in between, and then knows nothing of it.
+  undoBy("runtime", () => runtime.driver.undoCreate(id, container.paths.bundle));
+  undoBy("monitor", () => deps.monitor.discard(id));
   const identity = await deps.monitor.create(createProcess(deps, container));
-  void keepFilter(deps, id, runtime, seccomp).catch((error: unknown) => deps.settings.log("warn", "compiled seccomp filter not kept", { id, error: errorMessage(error) }));
+  void keepFilter(deps, id, runtime, seccomp).catch((error: unknown) =>
+    deps.settings.log("warn", "compiled seccomp filter not kept", { id, error: errorMessage(error) }),
+  );
   fault("start.after-create");
   checkProc(identity.pid, plan);
   // State before action: the row says running before the process is let go, so that no crash in between can lose it.
@@ -116,18 +139,36 @@ async function failed(deps: ContainerDeps, id: string, error: unknown): Promise<
   const container = deps.records.find(id);
   if (!container) return;
   const message = errorMessage(error);
-  const state = { ...container.state, starting: false, error: message, exitCode: startExitCode(message), pid: 0, pidIdentity: "", sandbox: null, health: null };
+  const state = {
+    ...container.state,
+    starting: false,
+    error: message,
+    exitCode: startExitCode(message),
+    pid: 0,
+    pidIdentity: "",
+    sandbox: null,
+    health: null,
+  };
   deps.records.setState(id, isRunning(container.state) ? move(state, "exited", { finishedAtNs: nowNs() }) : state);
   deps.waiters.exited(id, { exitCode: state.exitCode, error: message });
   if (!container.plan.autoRemove) return;
   // The lock is ours: the removal does not take it again.
-  await finishRemoval(deps, deps.records.setState(id, move(deps.records.get(id).state, "removing")), { caller: engineCaller, force: false, volumes: true });
+  await finishRemoval(deps, deps.records.setState(id, move(deps.records.get(id).state, "removing")), {
+    caller: engineCaller,
+    force: false,
+    volumes: true,
+  });
 }
 
 /** 127 for a program that is not there, 126 for one that may not run, 128 for the rest (moby parity). */
 export function startExitCode(message: string): number {
   const text = message.toLowerCase();
-  if (/executable file not found|executable file .* not found|no such file or directory|system cannot find the file specified/.test(text)) return 127;
+  if (
+    /executable file not found|executable file .* not found|no such file or directory|system cannot find the file specified/.test(
+      text,
+    )
+  )
+    return 127;
   if (/permission denied|is a directory|operation not permitted/.test(text)) return 126;
   return 128;
 }

@@ -1,4 +1,5 @@
 import { EngineError } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
 import type { Caller } from "../../spec/caller.ts";
 import { move } from "../books/state.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
@@ -6,15 +7,19 @@ import { publish } from "../events.ts";
 
 /** Freezes all processes. */
 export async function pauseContainer(deps: ContainerDeps, ref: string, caller: Caller): Promise<void> {
-  const { id, state } = deps.records.get(ref);
+  const { id } = deps.records.get(ref);
   using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
-  if (state.status === "paused") throw new EngineError("conflict", `container ${id} is already paused`, { id });
-  if (state.status === "restarting") throw new EngineError("conflict", `Container ${id} is restarting, wait until the container is running`, { id });
-  if (state.status !== "running") throw new EngineError("conflict", `container ${id} is not running`, { id });
   const container = deps.records.get(id);
+  const { state } = container;
+  if (state.status === "paused") throw new EngineError("conflict", `container ${id} is already paused`, { id });
+  if (state.status === "restarting")
+    throw new EngineError("conflict", `Container ${id} is restarting, wait until the container is running`, { id });
+  if (state.status !== "running") throw new EngineError("conflict", `container ${id} is not running`, { id });
   await deps.runtimes.get(container.plan.runtime).driver.pause(id);
+  fault("pause.after-freeze");
   const now = deps.records.get(id);
-  if (now.state.status === "running") publish(deps.events, deps.records.setState(id, move(now.state, "paused")), "pause", caller);
+  if (now.state.status === "running")
+    publish(deps.events, deps.records.setState(id, move(now.state, "paused")), "pause", caller);
 }
 
 /** Lets them go on. */
@@ -25,5 +30,6 @@ export async function unpauseContainer(deps: ContainerDeps, ref: string, caller:
   if (container.state.status !== "paused") throw new EngineError("internal", `Container ${id} is not paused`, { id });
   await deps.runtimes.get(container.plan.runtime).driver.resume(id);
   const now = deps.records.get(id);
-  if (now.state.status === "paused") publish(deps.events, deps.records.setState(id, move(now.state, "running")), "unpause", caller);
+  if (now.state.status === "paused")
+    publish(deps.events, deps.records.setState(id, move(now.state, "running")), "unpause", caller);
 }

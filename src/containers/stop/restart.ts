@@ -1,3 +1,5 @@
+import { EngineError } from "../../base/errors.ts";
+import { removeAfterExit } from "../remove/removal.ts";
 import { isRunning } from "../books/state.ts";
 import type { ContainerDeps } from "../deps.ts";
 import { publish } from "../events.ts";
@@ -7,8 +9,19 @@ import { stopContainer, type StopOptions } from "./stop.ts";
 /** Stops it if it runs, and starts it. */
 export async function restartContainer(deps: ContainerDeps, ref: string, options: StopOptions): Promise<void> {
   const { id } = deps.records.get(ref);
-  using _kept = deps.activity.keep(id);
-  if (isRunning(deps.records.get(id).state)) await stopContainer(deps, id, options);
-  await startContainer(deps, id, { caller: options.caller });
+  try {
+    using _kept = deps.activity.keep(id);
+    // It may end by itself before it is stopped, and somebody else may start it before we do.
+    if (isRunning(deps.records.get(id).state)) await stopContainer(deps, id, options).catch(ignoreNotModified);
+    await startContainer(deps, id, { caller: options.caller }).catch(ignoreNotModified);
+  } catch (error) {
+    const left = deps.records.find(id);
+    if (left?.plan.autoRemove) await removeAfterExit(deps, left, false);
+    throw error;
+  }
   publish(deps.events, deps.records.get(id), "restart", options.caller);
+}
+
+function ignoreNotModified(error: unknown): void {
+  if (!(error instanceof EngineError) || error.kind !== "not-modified") throw error;
 }

@@ -1,4 +1,7 @@
-import { EngineError } from "../../base/errors.ts";
+import { closeSync } from "node:fs";
+import { EngineError, errorMessage } from "../../base/errors.ts";
+import { SyscallError } from "../../kernel/call.ts";
+import { openIdentified, signalPidfd } from "../../kernel/pidfd.ts";
 import { parseSignal } from "../../spec/signals.ts";
 import type { Caller } from "../../spec/caller.ts";
 import type { Container } from "../container.ts";
@@ -48,36 +51,84 @@ async function endRun(deps: ContainerDeps, container: Container, options: StopOp
   const { id, plan } = container;
   const stopSignal = options.stopSignal ? parseSignal(options.stopSignal) : plan.process.stopSignal;
   const seconds = options.timeoutSeconds ?? plan.process.stopTimeoutSeconds;
-  if (!options.byEngine) deps.records.setState(id, { ...deps.records.get(id).state, stoppedByUser: true });
-  const ended = deps.waiters.add(id, "next-exit");
+  if (!options.byEngine) {
+    deps.records.setState(id, { ...deps.records.get(id).state, stoppedByUser: true });
+    deps.activity.takeDemand(id); // a restart that a health check asked for is off
+  }
+  // Who waits for ever may stop waiting: there is no SIGKILL left to send.
+  const ended = deps.waiters.add(id, "next-exit", seconds < 0 ? options.signal : undefined);
+  ended.catch(() => undefined); // told below
   if (seconds !== 0) {
     await sendSignal(deps, container, stopSignal, options.caller);
-    if (container.state.status === "paused") await thaw(deps, container);
+    await thaw(deps, id, options.caller);
     if (await within(ended, seconds < 0 ? undefined : seconds * 1000)) return;
   }
   await killAndWait(deps, container, ended, options.caller);
 }
 
-async function killAndWait(deps: ContainerDeps, container: Container, ended: Promise<unknown>, caller: Caller): Promise<void> {
+async function killAndWait(
+  deps: ContainerDeps,
+  container: Container,
+  ended: Promise<unknown>,
+  caller: Caller,
+): Promise<void> {
   await sendSignal(deps, container, sigkill, caller);
-  if (deps.records.find(container.id)?.state.status === "paused") await thaw(deps, container);
+  await thaw(deps, container.id, caller);
   if (await within(ended, killTimeoutMs)) return;
-  throw new EngineError("internal", `container ${container.id} did not exit within ${killTimeoutMs / 1000}s of SIGKILL: one of its processes may hang in the kernel`, { id: container.id });
+  throw new EngineError(
+    "internal",
+    `container ${container.id} did not exit within ${killTimeoutMs / 1000}s of SIGKILL: one of its processes may hang in the kernel`,
+    { id: container.id },
+  );
 }
 
-/** A frozen process gets its signal only when it is thawed. */
-async function thaw(deps: ContainerDeps, container: Container): Promise<void> {
-  await deps.runtimes.get(container.plan.runtime).driver.resume(container.id);
+/** A frozen process gets its signal only when it is thawed; one that it ended at once (cgroup v2) needs no thawing. */
+async function thaw(deps: ContainerDeps, id: string, caller: Caller): Promise<void> {
+  const container = deps.records.find(id);
+  if (container?.state.status !== "paused") return;
+  try {
+    await deps.runtimes.get(container.plan.runtime).driver.resume(id);
+  } catch (error) {
+    deps.settings.log("warn", "a paused container could not be thawed for its signal", {
+      id,
+      error: errorMessage(error),
+    });
+    return;
+  }
+  const now = deps.records.find(id);
+  if (now?.state.status === "paused")
+    publish(deps.events, deps.records.setState(id, move(now.state, "running")), "unpause", caller);
 }
 
 /** Sends a signal to init; one that is gone already is no error: its exit is on the way. */
 async function sendSignal(deps: ContainerDeps, container: Container, signal: number, caller: Caller): Promise<void> {
   publish(deps.events, container, "kill", caller, { signal: String(signal) });
+  const { pid, pidIdentity } = container.state;
   try {
-    await deps.runtimes.get(container.plan.runtime).driver.kill(container.id, signal, { all: signal === sigkill && container.plan.namespaces.pid !== "private" });
+    await deps.runtimes
+      .get(container.plan.runtime)
+      .driver.kill(container.id, signal, { all: signal === sigkill && container.plan.namespaces.pid !== "private" });
   } catch (error) {
     if (error instanceof EngineError && error.kind === "not-found") return;
-    throw error;
+    // A runtime that is gone or hangs must not keep its container alive: the kernel knows init too.
+    if (signal !== sigkill || pid <= 1) throw error;
+    killIdentified(pid, pidIdentity);
+    deps.settings.log("warn", "the runtime could not kill a container, so its init was", {
+      id: container.id,
+      error: errorMessage(error),
+    });
+  }
+}
+
+function killIdentified(pid: number, identity: string): void {
+  const pidfd = openIdentified(pid, identity);
+  if (pidfd === undefined) return; // it is gone
+  try {
+    signalPidfd(pidfd, sigkill);
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
+  } finally {
+    closeSync(pidfd);
   }
 }
 
@@ -93,7 +144,11 @@ async function within(ended: Promise<unknown>, timeoutMs: number | undefined): P
 }
 
 /** Sends one signal. SIGKILL waits for the exit, others return at once (moby parity). */
-export async function killContainer(deps: ContainerDeps, ref: string, options: { caller: Caller; killSignal: string; byEngine?: boolean }): Promise<void> {
+export async function killContainer(
+  deps: ContainerDeps,
+  ref: string,
+  options: { caller: Caller; killSignal: string; byEngine?: boolean },
+): Promise<void> {
   const signal = options.killSignal ? parseSignal(options.killSignal) : sigkill;
   const found = deps.records.find(ref);
   if (!found) throw new EngineError("not-found", `cannot kill container: ${ref}: No such container: ${ref}`, { ref });
