@@ -10,6 +10,10 @@ async function main(): Promise<number | void> {
       const { runMonitor } = await import("./monitor/main.ts");
       return runMonitor({ execRoot: rest[rest.indexOf("--exec-root") + 1] ?? "" });
     }
+    case "keeper": {
+      const { runKeeper } = await import("./monitor/keeper.ts");
+      return runKeeper({ execRoot: rest[rest.indexOf("--exec-root") + 1] ?? "" });
+    }
     default: {
       const { runCli } = await import("./cli/main.ts");
       return runCli(process.argv.slice(2));

@@ -71,6 +71,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   const monitorStarting = connectMonitor({
     execRoot,
     spawn: () => [...selfCommand(), "monitor", "--exec-root", execRoot],
+    keeper: () => [...selfCommand(), "keeper", "--exec-root", execRoot],
     log,
   });
   monitorStarting.catch(() => {}); // looked at below

@@ -8,6 +8,7 @@ import { becomeSubreaper } from "../kernel/prctl.ts";
 import { reap } from "../kernel/wait.ts";
 import { openStream } from "./attach-client.ts";
 import { Connection } from "./connection.ts";
+import { KeeperClient } from "./keeper-client.ts";
 import type { Monitor } from "./monitor.ts";
 import { execPrefix, fifoPath } from "./stdio.ts";
 import { SteadyStream } from "./steady-stream.ts";
@@ -31,6 +32,8 @@ export interface MonitorOptions {
   readonly execRoot: string;
   /** The command that starts a monitor: `berth monitor --exec-root ...`. */
   readonly spawn: () => readonly string[];
+  /** The command that starts a keeper; without one, terminals do not outlive daemon and monitor killed together. */
+  readonly keeper?: () => readonly string[];
   readonly log: (level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
 }
 
@@ -78,6 +81,9 @@ class MonitorClient implements ConnectedMonitor {
   readonly #known = new Map<string, Known>();
   /** Spare descriptors by owner: with them ptys and stdin outlive the monitor. */
   readonly #held = new Map<string, { owner: HeldDescriptor; fd: number }>();
+  /** Those that the keeper has too, as it names them. */
+  readonly #kept = new Set<string>();
+  readonly #keeper: KeeperClient | undefined;
   readonly #orphans = new Set<number>();
   #listener = -1;
   #connection: Promise<Connection>;
@@ -88,6 +94,12 @@ class MonitorClient implements ConnectedMonitor {
   constructor(options: MonitorOptions) {
     this.#options = options;
     this.#folder = join(options.execRoot, "monitor");
+    if (options.keeper)
+      this.#keeper = new KeeperClient({
+        execRoot: options.execRoot,
+        command: options.keeper,
+        onLost: () => this.#keepAgain(),
+      });
     this.#connection = Promise.reject(new EngineError("unavailable", "the monitor is not connected"));
     this.#connection.catch(() => {});
   }
@@ -101,6 +113,8 @@ class MonitorClient implements ConnectedMonitor {
     this.#listener = listenUnix(path);
     this.#connection = this.#connect();
     const connection = await this.#connection;
+    await this.#keeper?.recall(path);
+    this.#receive({ recalled: true });
     await connection.call("fds", { socket: path });
     this.#receive();
     for (const exit of (await connection.call("list", {})).exits) this.#take(exit);
@@ -169,6 +183,8 @@ class MonitorClient implements ConnectedMonitor {
       if (!result.adopted.includes(spec.id)) continue;
       this.#known.set(spec.id, { spec, identity, started, execs: new Map(execs.map((exec) => [exec.execId, exec])) });
     }
+    // what was kept for containers that are gone
+    for (const { owner } of [...this.#held.values()]) if (!this.#known.has(owner.id)) this.#forget(owner.id);
     return result;
   }
 
@@ -204,6 +220,7 @@ class MonitorClient implements ConnectedMonitor {
     this.#held.clear();
     closeSync(this.#listener);
     this.#listener = -1;
+    await this.#keeper?.close();
     (await this.#connection.catch(() => undefined))?.close();
   }
 
@@ -391,6 +408,7 @@ class MonitorClient implements ConnectedMonitor {
       if (owner.id !== id) continue;
       this.#held.delete(name);
       closeSync(fd);
+      this.#dropKept(owner);
     }
   }
 
@@ -400,6 +418,35 @@ class MonitorClient implements ConnectedMonitor {
     if (!entry) return;
     this.#held.delete(name);
     closeSync(entry.fd);
+    this.#dropKept(entry.owner);
+  }
+
+  /** Gives the keeper a copy of a container's terminal. Ends of stdin are not for it: their end must be seen at once. */
+  #keep(owner: HeldDescriptor, fd: number): void {
+    const name = JSON.stringify(owner);
+    if (!this.#keeper || owner.what !== "pty" || owner.execId !== undefined || this.#kept.has(name)) return;
+    this.#kept.add(name);
+    // by then the terminal may be gone, and its number another's
+    this.#keeper
+      .keep(name, () => [...this.#held.values()].find((held) => held.fd === fd && held.owner === owner)?.fd)
+      .catch((error: unknown) => {
+        this.#kept.delete(name);
+        this.#options.log("warn", `the terminal of ${owner.id} is not kept: ${errorMessage(error)}`);
+      });
+  }
+
+  #dropKept(owner: HeldDescriptor): void {
+    const name = JSON.stringify(owner);
+    if (!this.#kept.delete(name)) return;
+    this.#keeper
+      ?.drop(name)
+      .catch((error: unknown) => this.#options.log("debug", `the keeper: ${errorMessage(error)}`));
+  }
+
+  #keepAgain(): void {
+    if (this.#closed) return;
+    this.#kept.clear();
+    for (const { owner, fd } of this.#held.values()) this.#keep(owner, fd);
   }
 
   /** Takes a copy of the process's stdin or pty, beside the way of its start. */
@@ -411,7 +458,7 @@ class MonitorClient implements ConnectedMonitor {
       );
   }
 
-  #receive(): void {
+  #receive(options: { recalled?: boolean } = {}): void {
     for (let message = receiveDescriptors(this.#listener); message; message = receiveDescriptors(this.#listener)) {
       const owner = JSON.parse(message.text) as HeldDescriptor;
       const name = ownerName(owner);
@@ -419,6 +466,8 @@ class MonitorClient implements ConnectedMonitor {
         const double = this.#held.get(name);
         if (double) closeSync(double.fd);
         this.#held.set(name, { owner, fd });
+        if (options.recalled) this.#kept.add(JSON.stringify(owner));
+        else this.#keep(owner, fd);
       }
     }
   }
