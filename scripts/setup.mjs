@@ -1,6 +1,6 @@
 // What this machine needs, for the scripts that plain Node runs before Bun is there.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 export const root = new URL("..", import.meta.url).pathname;
@@ -71,6 +71,8 @@ export function dockerClientFolder(say = console.log) {
   return dockerClient;
 }
 
+const mountedControllers = "/run/berth-cgroup-mounts"; // gone after a reboot, as the mounts are
+
 /**
  * On a host with both cgroup versions, crun refuses when a controller was left to version 2. Mounting that controller
  * as version 1 cures it; nothing uses it there.
@@ -85,6 +87,17 @@ export function mountLeftControllers(say = console.log) {
     );
     mkdirSync(folder, { recursive: true });
     const done = spawnSync("mount", ["-t", "cgroup", "-o", controller, "cgroup", folder], { encoding: "utf8" });
-    if (done.status !== 0) say(`that failed (${done.stderr.trim()}): containers will use runc`);
+    if (done.status === 0) appendFileSync(mountedControllers, `${folder}\n`);
+    else say(`that failed (${done.stderr.trim()}): containers will use runc`);
   }
+}
+
+/** Undoes mountLeftControllers(), but for those in which somebody made cgroups meanwhile. */
+export function unmountLeftControllers() {
+  if (!existsSync(mountedControllers)) return;
+  for (const folder of readFileSync(mountedControllers, "utf8").split("\n").filter(Boolean)) {
+    if (readdirSync(folder, { withFileTypes: true }).some((entry) => entry.isDirectory())) continue;
+    if (spawnSync("umount", [folder]).status === 0) rmdirSync(folder);
+  }
+  rmSync(mountedControllers, { force: true });
 }

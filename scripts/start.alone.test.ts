@@ -43,6 +43,7 @@ test("npm start, again, npm stop, start, uninstall do what they say", async () =
 
   const again = node("start");
   expect(again.out).toContain("the daemon runs already");
+  expect(again.out).not.toContain("another build");
   expect([again.status, again.out.includes("made the image"), again.out.includes("started the container")]).toEqual([
     0,
     false,

@@ -12,10 +12,10 @@ const say = (text) => console.log(`- ${text}`);
 async function startDaemon() {
   const running = daemonPid();
   if (running && (await ask("/_ping")) === "OK") {
-    const { BuildTime } = JSON.parse(await ask("/version"));
-    const built = spawnSync(engine.program, ["daemon", "--version"], { encoding: "utf8" }).stdout.trim();
+    const { BuildTime, GitCommit } = JSON.parse(await ask("/version"));
+    const same = must("version", "--format", "{{.Client.BuildTime}}") === BuildTime;
     say(
-      `the daemon runs already (pid ${running}, built ${BuildTime}); dist/berth is ${built}. npm stop && npm start takes the new one, containers go on`,
+      `the daemon runs already: pid ${running}${same ? "" : ` of another build (${GitCommit}); npm stop && npm start takes the new one, containers go on`}`,
     );
     return;
   }

@@ -1,9 +1,9 @@
 // npm run uninstall: removes every container, image, volume and network of the engine, and all it put on this host.
 // Debian packages stay: others may use them by now.
 import { spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { ask, berth, daemonArgs, daemonPid, engine, stopDaemon, stopMonitor, until } from "./engine.mjs";
+import { bun, installModules, run, unmountLeftControllers } from "./setup.mjs";
 
 const say = (text) => console.log(`- ${text}`);
 const lines = ({ out }) => out.split("\n").filter(Boolean);
@@ -29,17 +29,10 @@ async function removeObjects() {
   say(`removed containers: ${containers.length}, networks: ${networks.length}`);
 }
 
-/** As src/networks/engine-name.ts: the default bridge and the firewall's tables have this name. */
-function engineName() {
-  return engine.execRoot === "/run/berth"
-    ? "berth0"
-    : `berth${createHash("sha256").update(engine.execRoot).digest("hex").slice(0, 8)}`;
-}
-
+/** Bridges, tables and rules that a daemon that was killed left behind. */
 function removeNetwork() {
-  const name = engineName();
-  for (const family of ["inet", "ip", "ip6"]) spawnSync("nft", ["delete", "table", family, name], { stdio: "ignore" });
-  spawnSync("ip", ["link", "delete", name], { stdio: "ignore" });
+  installModules(say);
+  run(bun, ["scripts/erase-networks.ts", engine.execRoot], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
 /** The cgroup that holds the engine's containers; another engine's keep it. */
@@ -51,6 +44,7 @@ function removeCgroups() {
       // not there, or another engine's containers are in it
     }
   }
+  if (engine.execRoot === "/run/berth") unmountLeftControllers(); // an engine of a test is not the last one
 }
 
 function removeFiles() {
@@ -72,7 +66,9 @@ try {
   removeNetwork();
   removeCgroups();
   removeFiles();
-  say("the engine is gone; Debian packages stay, dist/ and node_modules/ are yours to delete");
+  say(
+    "the engine is gone; Debian packages and the kernel's forwarding switch (net.ipv4.ip_forward) stay, dist/ and node_modules/ are yours to delete",
+  );
 } catch (error) {
   console.error(`npm run uninstall: ${error.message}`);
   process.exitCode = 1;
