@@ -66,8 +66,8 @@ export function flag(filters: Filters, key: string): boolean | undefined {
  * long (a repeated group, many repetitions), matches as plain text: RE2 has no such patterns' cost, JavaScript has.
  */
 export function pattern(text: string): (name: string) => boolean {
-  const repetitions = text.match(/[*+{]/g)?.length ?? 0;
-  if (repetitions > 3 || /\)[*+{]/.test(text)) return (name) => name.includes(text);
+  const repetitions = text.match(/[*+{?]/g)?.length ?? 0;
+  if (repetitions > 3 || /\)[*+{?]/.test(text)) return (name) => name.includes(text);
   try {
     const expression = new RegExp(text);
     return (name) => name === text || expression.test(name);

@@ -83,7 +83,8 @@ function fits(value: unknown, kind: string): boolean {
     case "s":
       return typeof value === "string";
     case "i":
-      return typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= 2 ** 63;
+      // Go's int64: clients could not read a larger one back
+      return typeof value === "number" && Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63;
     case "n":
       return typeof value === "number";
     case "b":

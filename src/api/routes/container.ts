@@ -1,4 +1,5 @@
 import { nowNs } from "../../base/clock.ts";
+import { timerMs } from "../../base/timer.ts";
 import { EngineError } from "../../base/errors.ts";
 import { containerFilterKeys, filterContainers } from "../container-filters.ts";
 import { lowers } from "../compat.ts";
@@ -12,7 +13,7 @@ import { containerJson } from "../views/container-json.ts";
 import { containerSummary, summaryText } from "../views/container-list.ts";
 
 const timeoutOf = (value: number | undefined): { timeoutSeconds?: number } =>
-  value === undefined ? {} : { timeoutSeconds: value };
+  value === undefined ? {} : { timeoutSeconds: value < 0 ? -1 : timerMs(value * 1000) / 1000 };
 
 /** Life of a container: from create to prune. */
 export const containerRoutes = {

@@ -1,3 +1,4 @@
+import { EngineError } from "../../base/errors.ts";
 import type { ContainerConfig, HostConfig, Resources } from "../../spec/engine/types.gen.ts";
 import type { CreateContext } from "./defaults.ts";
 import { pinContainer } from "./namespaces.ts";
@@ -22,7 +23,7 @@ export function settleHostConfig(host: HostConfig, networkMode: string, context:
     AutoRemove: host.AutoRemove === true,
     VolumeDriver: host.VolumeDriver ?? "",
     VolumesFrom: host.VolumesFrom ?? null,
-    ConsoleSize: host.ConsoleSize ?? [0, 0],
+    ConsoleSize: consoleSize(host.ConsoleSize ?? []),
     ...(host.Annotations ? { Annotations: host.Annotations } : {}),
     CapAdd: host.CapAdd ?? null,
     CapDrop: host.CapDrop ?? null,
@@ -57,6 +58,13 @@ export function settleHostConfig(host: HostConfig, networkMode: string, context:
     MaskedPaths: host.MaskedPaths ?? null,
     ReadonlyPaths: host.ReadonlyPaths ?? null,
   };
+}
+
+/** Go's [2]uint: clients cannot read anything else back. */
+function consoleSize([rows = 0, columns = 0]: readonly number[]): number[] {
+  if (rows < 0 || columns < 0)
+    throw new EngineError("invalid", "invalid JSON: HostConfig.ConsoleSize must not be negative", { rows, columns });
+  return [rows, columns];
 }
 
 /** Resources as inspect shows them. */

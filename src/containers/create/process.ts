@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { timerMs } from "../../base/timer.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { ContainerConfig, HostConfig } from "../../spec/engine/types.gen.ts";
 import { parseSignal } from "../../spec/signals.ts";
@@ -32,13 +33,16 @@ export function planProcess(
     stdinOnce: config.StdinOnce === true,
     consoleSize: rows > 0 && columns > 0 ? { rows, columns } : null,
     stopSignal: config.StopSignal ? parseSignal(config.StopSignal) : sigterm,
-    stopTimeoutSeconds: config.StopTimeout ?? defaults.stopTimeoutSeconds,
+    stopTimeoutSeconds: stopTimeout(config.StopTimeout ?? defaults.stopTimeoutSeconds),
     // in a shared pid namespace there is an init already (moby parity)
     init: !host.PidMode && (host.Init ?? defaults.init),
     oomScoreAdjust: host.OomScoreAdj ?? 0,
     rlimits: planUlimits(host.Ulimits ?? [], defaults.ulimits),
   };
 }
+
+/** Negative = however long it takes. */
+const stopTimeout = (seconds: number): number => (seconds < 0 ? -1 : timerMs(seconds * 1000) / 1000);
 
 /** Throws Docker's texts for rows without a name, and for bytes that no process could be given. */
 export function checkEnv(rows: readonly string[]): void {

@@ -1,5 +1,6 @@
 import { errorMessage } from "../../base/errors.ts";
 import { nowNs } from "../../base/clock.ts";
+import { timerMs } from "../../base/timer.ts";
 import { engineCaller } from "../../spec/caller.ts";
 import type { Container, HealthResult, HealthState } from "../container.ts";
 import { publish } from "../events.ts";
@@ -27,7 +28,7 @@ export class HealthChecks {
     if (!container?.plan.health || container.state.status !== "running") return;
     const last = container.state.health?.log.at(-1)?.endNs ?? container.state.startedAtNs;
     const dueNs = last + BigInt(intervalNs(container, container.plan.health));
-    const delayMs = Math.max(0, Number((dueNs - nowNs()) / 1_000_000n));
+    const delayMs = timerMs(Number((dueNs - nowNs()) / 1_000_000n));
     this.#timers.set(
       id,
       setTimeout(() => void this.#check(id), delayMs),

@@ -1,3 +1,4 @@
+import { timerMs } from "../../base/timer.ts";
 import { nowNs } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { engineCaller } from "../../spec/caller.ts";
@@ -55,7 +56,7 @@ function killProbe(deps: ExecDeps, execId: string): void {
 
 async function withTimeout(ended: Promise<number>, timeoutMs: number): Promise<number | undefined> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => resolve(undefined), timeoutMs);
+  const timer = setTimeout(() => resolve(undefined), timerMs(timeoutMs));
   try {
     return await Promise.race([ended, promise]);
   } finally {
