@@ -6,7 +6,7 @@ import { nameProcess } from "../kernel/prctl.ts";
 import { listenUnix, receiveDescriptors, sendDescriptors } from "../kernel/socket.ts";
 import { LineReader } from "./lines.ts";
 
-/** With nothing to keep and nobody connected it ends itself after this. */
+/** With nothing to keep it ends itself after this, or at once when the daemon goes; the next terminal starts another. */
 const idleMs = 30_000;
 
 /** What the daemon asks of the keeper, a JSON line each; the answer is `{n}` or `{n, error}`. */
@@ -51,8 +51,11 @@ export async function runKeeper(options: { execRoot: string }): Promise<void> {
   };
   const server = createServer((socket) => {
     clients.add(socket);
-    socket.on("close", () => clients.delete(socket));
-    socket.on("error", () => clients.delete(socket));
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => {
+      clients.delete(socket);
+      if (clients.size === 0 && kept.size === 0) process.exit(0);
+    });
     const lines = new LineReader();
     socket.on("data", (chunk: Buffer) => {
       for (const line of lines.push(chunk)) {
@@ -70,7 +73,7 @@ export async function runKeeper(options: { execRoot: string }): Promise<void> {
 
   let idleSince = Date.now();
   setInterval(() => {
-    if (clients.size > 0 || kept.size > 0) idleSince = Date.now();
+    if (kept.size > 0) idleSince = Date.now();
     else if (Date.now() - idleSince > idleMs) process.exit(0);
   }, idleMs / 4);
 }
