@@ -4,7 +4,7 @@ import type { ExitEvent } from "../monitor/protocol.ts";
 import { engineCaller } from "../spec/caller.ts";
 import type { Container } from "./container.ts";
 import type { ContainerDeps } from "./deps.ts";
-import { publish } from "./events.ts";
+import { publish, publishVolumes } from "./events.ts";
 import { removeAfterExit } from "./remove/removal.ts";
 import { closeRootfs } from "./start/rootfs.ts";
 import { startContainer } from "./start/start.ts";
@@ -90,6 +90,7 @@ export async function settle(
     step("runtime", () => deps.runtimes.get(container.plan.runtime).driver.delete(container.id)),
     step("root file system", () => closeRootfs(deps, container)),
   ]);
+  publishVolumes(deps.events, container, "unmount", engineCaller);
   if (container.plan.autoRemove) wake(result);
   return clean;
 }

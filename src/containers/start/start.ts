@@ -4,7 +4,7 @@ import { fault } from "../../base/fault.ts";
 import { type Caller, engineCaller } from "../../spec/caller.ts";
 import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
-import { publish } from "../events.ts";
+import { publish, publishVolumes } from "../events.ts";
 import { isRunning, move } from "../books/state.ts";
 import { checkProc } from "./check-proc.ts";
 import { createProcess, keepFilter, writeBundle } from "./process.ts";
@@ -100,6 +100,8 @@ async function bringUp(deps: ContainerDeps, container: Container, options: Start
   if (network.status === "rejected") throw network.reason;
   if (rootfs.status === "rejected") throw rootfs.reason;
   fault("start.after-network");
+  publishVolumes(deps.events, container, "mount", options.caller);
+  undo.defer(() => publishVolumes(deps.events, container, "unmount", options.caller));
   const sandbox = network.value;
   const { name } = deps.records.get(id);
   if (name !== container.name) deps.networks.rename(id, name); // renamed while its network was made
