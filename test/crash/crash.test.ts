@@ -29,7 +29,18 @@ async function crash(who: "daemon" | "monitor" | "both"): Promise<void> {
 describe.each(["daemon", "monitor", "both"] as const)("kill -9 of %s", (who) => {
   test("containers run on, with their output, exec and exit codes", async () => {
     const c = `runs-${who}`;
-    await daemon.ok("run", "-d", "--name", c, "-p", "80", "busybox", "sh", "-c", "i=0; while [ ! -f /end ]; do echo $i; i=$((i+1)); sleep 0.01; done; echo last; exit 33");
+    await daemon.ok(
+      "run",
+      "-d",
+      "--name",
+      c,
+      "-p",
+      "80",
+      "busybox",
+      "sh",
+      "-c",
+      "i=0; while [ ! -f /end ]; do echo $i; i=$((i+1)); sleep 0.01; done; echo last; exit 33",
+    );
     const pid = await daemon.ok("inspect", "-f", "{{.State.Pid}}", c);
     await crash(who);
     expect(await daemon.ok("inspect", "-f", "{{.State.Pid}} {{.State.Running}}", c)).toBe(`${pid} true`);
@@ -49,7 +60,16 @@ describe.each(["daemon", "monitor", "both"] as const)("kill -9 of %s", (who) => 
 
   test("100,000 lines of a fast writer come out in order", async () => {
     const c = `lines-${who}`;
-    await daemon.ok("run", "-d", "--name", c, "busybox", "sh", "-c", "i=0; while [ $i -lt 100000 ]; do echo $i; i=$((i+1)); done");
+    await daemon.ok(
+      "run",
+      "-d",
+      "--name",
+      c,
+      "busybox",
+      "sh",
+      "-c",
+      "i=0; while [ $i -lt 100000 ]; do echo $i; i=$((i+1)); done",
+    );
     await crash(who);
     await until("it ended", async () => (await state(c)) === "exited 0", 60_000);
     const numbers = (await daemon.ok("logs", c)).split("\n").map(Number);
@@ -62,14 +82,27 @@ describe.each(["daemon", "monitor", "both"] as const)("kill -9 of %s", (who) => 
 
   test("a container that ended meanwhile has its exit code", async () => {
     const c = `ended-${who}`;
-    await daemon.ok("run", "-d", "--name", c, "busybox", "sh", "-c", "while [ ! -f /end ]; do sleep 0.01; done; exit 44");
+    await daemon.ok(
+      "run",
+      "-d",
+      "--name",
+      c,
+      "busybox",
+      "sh",
+      "-c",
+      "while [ ! -f /end ]; do sleep 0.01; done; exit 44",
+    );
     const pid = await daemon.ok("inspect", "-f", "{{.State.Pid}}", c);
     const monitor = await daemon.monitorPid();
     if (who !== "monitor") await daemon.kill();
     if (who !== "daemon") process.kill(monitor, "SIGKILL");
     await Bun.write(`/proc/${pid}/root/end`, "");
     if (who !== "monitor") {
-      await until("it ended", async () => !(await Bun.file(`/proc/${pid}/cmdline`).exists()) || (await Bun.file(`/proc/${pid}/cmdline`).text()) === "");
+      await until(
+        "it ended",
+        async () =>
+          !(await Bun.file(`/proc/${pid}/cmdline`).exists()) || (await Bun.file(`/proc/${pid}/cmdline`).text()) === "",
+      );
       await daemon.start();
     }
     await until("it is known", async () => (await state(c)).startsWith("exited"));
@@ -94,22 +127,32 @@ const points = [
   "remove.after-snapshot",
 ];
 
-test.each(points)("a crash at %s is repaired by the next start, and nothing is left over", async (point) => {
-  const clean = await leftovers(daemon);
-  await daemon.stop();
-  await daemon.start({ BERTH_FAULT: `${point}=kill` });
-  await daemon.docker(["run", "--rm", "--name", "cut", "-p", "80", "-v", "/anonymous", "busybox", "sh", "-c", "exit 3"], { timeoutMs: 20_000 });
-  expect(await daemon.ended()).toBe("SIGKILL"); // the point was reached
-  await daemon.start();
-  // Whatever state it was cut in, it can be used or removed.
-  if ((await daemon.docker(["inspect", "cut"])).status === 0) {
-    await daemon.docker(["start", "cut"]);
-    await daemon.docker(["wait", "cut"]);
-    await daemon.docker(["rm", "-f", "-v", "cut"]);
-  }
-  expect(await daemon.ok("ps", "-aq")).toBe("");
-  await until("all is as before", async () => JSON.stringify(await leftovers(daemon)) === JSON.stringify(clean)).catch(async () => {
-    expect(await leftovers(daemon)).toEqual(clean);
-  });
-  expect(await mounts(daemon.folder)).toEqual([]);
-}, 60_000);
+test.each(points)(
+  "a crash at %s is repaired by the next start, and nothing is left over",
+  async (point) => {
+    const clean = await leftovers(daemon);
+    await daemon.stop();
+    await daemon.start({ BERTH_FAULT: `${point}=kill` });
+    await daemon.docker(
+      ["run", "--rm", "--name", "cut", "-p", "80", "-v", "/anonymous", "busybox", "sh", "-c", "exit 3"],
+      { timeoutMs: 20_000 },
+    );
+    expect(await daemon.ended()).toBe("SIGKILL"); // the point was reached
+    await daemon.start();
+    // Whatever state it was cut in, it can be used or removed.
+    if ((await daemon.docker(["inspect", "cut"])).status === 0) {
+      await daemon.docker(["start", "cut"]);
+      await daemon.docker(["wait", "cut"]);
+      await daemon.docker(["rm", "-f", "-v", "cut"]);
+    }
+    expect(await daemon.ok("ps", "-aq")).toBe("");
+    await until(
+      "all is as before",
+      async () => JSON.stringify(await leftovers(daemon)) === JSON.stringify(clean),
+    ).catch(async () => {
+      expect(await leftovers(daemon)).toEqual(clean);
+    });
+    expect(await mounts(daemon.folder)).toEqual([]);
+  },
+  60_000,
+);

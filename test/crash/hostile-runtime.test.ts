@@ -48,7 +48,8 @@ async function programs(): Promise<string[]> {
     .split("\n")
     .filter(
       (line) =>
-        (line.includes(`${daemon.execRoot}/`) && / (create|delete|kill|exec) /.test(line)) || line.endsWith(" sleep 3600"),
+        (line.includes(`${daemon.execRoot}/`) && / (create|delete|kill|exec) /.test(line)) ||
+        line.endsWith(" sleep 3600"),
     );
 }
 

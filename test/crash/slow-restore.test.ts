@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
-import { until } from "../harness/run.ts";
 
 let daemon: TestDaemon;
 let folder: string;

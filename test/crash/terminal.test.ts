@@ -15,7 +15,8 @@ const lines = async (c: string): Promise<number> => (await daemon.ok("logs", c))
 describe.each(["daemon", "monitor", "both"] as const)("kill -9 of %s", (who) => {
   test("a container with a terminal runs on, can be attached to, resized and ended", async () => {
     const c = `tty-${who}`;
-    const line = "trap 'echo hung up; exit 99' HUP; i=0; while [ ! -f /end ]; do echo tick $i; i=$((i+1)); sleep 0.02; done; exit 24";
+    const line =
+      "trap 'echo hung up; exit 99' HUP; i=0; while [ ! -f /end ]; do echo tick $i; i=$((i+1)); sleep 0.02; done; exit 24";
     await daemon.ok("run", "-dit", "--name", c, "busybox", "sh", "-c", line);
     await until("it ticks", async () => (await lines(c)) > 3);
     // killed before the keeper has its copy, nothing could help: it has it within milliseconds of the start
@@ -43,7 +44,8 @@ describe.each(["daemon", "monitor", "both"] as const)("kill -9 of %s", (who) => 
 
 test("the keeper keeps nothing when no terminal is left", async () => {
   const [keeper] = await keepers();
-  const count = async (): Promise<number> => (await Array.fromAsync(new Bun.Glob("*").scan({ cwd: `/proc/${keeper}/fd`, onlyFiles: false }))).length;
+  const count = async (): Promise<number> =>
+    (await Array.fromAsync(new Bun.Glob("*").scan({ cwd: `/proc/${keeper}/fd`, onlyFiles: false }))).length;
   const idle = await count();
   await daemon.ok("run", "-dit", "--name", "last", "busybox");
   await until("it is kept", async () => (await count()) === idle + 1);
@@ -55,7 +57,11 @@ async function keepers(): Promise<number[]> {
   const found: number[] = [];
   for await (const path of new Bun.Glob("*/cmdline").scan({ cwd: "/proc", followSymlinks: false })) {
     if (!/^\d+\//.test(path)) continue;
-    const words = (await Bun.file(`/proc/${path}`).text().catch(() => "")).split("\0"); // it ended meanwhile
+    const words = (
+      await Bun.file(`/proc/${path}`)
+        .text()
+        .catch(() => "")
+    ).split("\0"); // it ended meanwhile
     if (words.includes("keeper") && words.includes(daemon.execRoot)) found.push(Number.parseInt(path, 10));
   }
   return found;
