@@ -1,6 +1,10 @@
 import { Database } from "bun:sqlite";
 import { chmodSync, closeSync, existsSync, openSync, statSync } from "node:fs";
 import { EngineError } from "../base/errors.ts";
+import { reserve } from "../kernel/fallocate.ts";
+
+/** SQLite begins the log again after 1000 pages (wal_autocheckpoint), each with a head of 24 bytes; some more for one big commit. */
+const logBytes = 1200 * (4096 + 24);
 
 /** An open database file. */
 export interface Store extends Disposable {
@@ -25,6 +29,7 @@ export function openStore(path: string, durability: "full" | "normal" = "full"):
     db.run("PRAGMA foreign_keys = ON");
     db.run("PRAGMA busy_timeout = 5000");
     if (unclean) check(db, path);
+    if (durability === "full") reserveLog(db, path);
   } catch (cause) {
     db.close();
     if (cause instanceof EngineError) throw cause;
@@ -44,6 +49,20 @@ export function openStore(path: string, durability: "full" | "normal" = "full"):
 function keepPrivate(path: string): void {
   closeSync(openSync(path, "a", 0o600));
   for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
+}
+
+/**
+ * Gives the log room for all it grows to, so that on a full disk containers can still be stopped and removed: nothing
+ * else makes space. SQLite takes zeros behind its last frame for the end of the log.
+ */
+function reserveLog(db: Database, path: string): void {
+  db.query("SELECT count(*) FROM sqlite_schema").get(); // makes the log's file
+  const fd = openSync(`${path}-wal`, "r+");
+  try {
+    reserve(fd, logBytes); // without room the daemon starts all the same
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function check(db: Database, path: string): void {
