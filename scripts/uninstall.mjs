@@ -35,16 +35,29 @@ function removeNetwork() {
   run(bun, ["scripts/erase-networks.ts", engine.execRoot], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** The cgroup that holds the engine's containers; another engine's keep it. */
+/** Whether another engine lives on this machine: a cgroup that goes while its container starts in it would fail the start. */
+function othersRun() {
+  return readdirSync("/proc").some((pid) => {
+    try {
+      const name = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+      return /^berth-(daemon|monitor)$/.test(name) && readFileSync(`/proc/${pid}/cmdline`, "utf8") !== ""; // empty: a zombie
+    } catch {
+      return false; // not a process, or one that ended meanwhile
+    }
+  });
+}
+
+/** The cgroup that holds containers of all engines. */
 function removeCgroups() {
+  if (othersRun()) return;
   for (const root of ["/sys/fs/cgroup", ...readdirSync("/sys/fs/cgroup").map((name) => `/sys/fs/cgroup/${name}`)]) {
     try {
       rmdirSync(`${root}/berth`);
     } catch {
-      // not there, or another engine's containers are in it
+      // not there, or containers are left in it
     }
   }
-  if (engine.execRoot === "/run/berth") unmountLeftControllers(); // an engine of a test is not the last one
+  unmountLeftControllers();
 }
 
 function removeFiles() {
