@@ -5,7 +5,7 @@ import { EngineError, errorMessage } from "../base/errors.ts";
 import { listenUnix, receiveDescriptors, sendDescriptors } from "../kernel/socket.ts";
 import { openIdentified, pidfdState, processIdentity } from "../kernel/pidfd.ts";
 import { becomeSubreaper } from "../kernel/prctl.ts";
-import { reap } from "../kernel/wait.ts";
+import { anyZombie, reap } from "../kernel/wait.ts";
 import { openStream } from "./attach-client.ts";
 import { Connection } from "./connection.ts";
 import { KeeperClient } from "./keeper-client.ts";
@@ -53,6 +53,8 @@ export interface ConnectedMonitor extends Monitor {
 const startTimeoutMs = 15_000;
 /** Between two tries to have a monitor. */
 const retryMs = 1_000;
+/** Bun reaps its own child within milliseconds. */
+const strayMs = 1_000;
 
 /** Connects to the exec root's monitor and starts one when there is none; respawns it when it dies. */
 export async function connectMonitor(options: MonitorOptions): Promise<ConnectedMonitor> {
@@ -90,6 +92,10 @@ class MonitorClient implements ConnectedMonitor {
   /** The connection of this moment, be it in the middle of reconnecting. */
   #live: Connection | undefined;
   #closed = false;
+  /** A monitor has died in our time: its children became ours. */
+  #inherits = false;
+  #seenZombie: number | undefined;
+  #strayTimer: Timer | undefined;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -216,6 +222,7 @@ class MonitorClient implements ConnectedMonitor {
     if (this.#listener === -1) return;
     this.#closed = true;
     process.removeListener("SIGCHLD", this.#onChild);
+    clearTimeout(this.#strayTimer);
     for (const { fd } of this.#held.values()) closeSync(fd);
     this.#held.clear();
     closeSync(this.#listener);
@@ -300,6 +307,8 @@ class MonitorClient implements ConnectedMonitor {
   #lost(): void {
     if (this.#closed) return;
     this.#options.log("warn", "the monitor went away, connecting again", { pid: this.pid });
+    this.#inherits = true;
+    this.#reapStraysLater();
     // until a successor has them open, output that waits in the pipes of a process that ends is kept by these
     const spare = this.#openOutputs();
     this.#connection = this.#reconnect().finally(() => {
@@ -358,6 +367,7 @@ class MonitorClient implements ConnectedMonitor {
   }
 
   readonly #onChild = (): void => {
+    this.#reapStraysLater();
     for (const ended of this.#reapOrphans()) {
       // not by way of #connection: while it reconnects, an adoption waits for just this
       void this.#live?.call("reaped", ended).catch((error: unknown) => {
@@ -365,6 +375,25 @@ class MonitorClient implements ConnectedMonitor {
       });
     }
   };
+
+  /**
+   * A dead monitor leaves children that no answer has told of: programs of a runtime, processes they had just made.
+   * Bun reaps what it has spawned at once, so a zombie that is there at two looks is such a one.
+   */
+  #reapStraysLater(): void {
+    if (!this.#inherits || this.#strayTimer) return;
+    this.#strayTimer = setTimeout(() => {
+      this.#strayTimer = undefined;
+      let zombie = anyZombie();
+      if (zombie && zombie.pid === this.#seenZombie) {
+        reap(zombie.pid);
+        zombie = anyZombie();
+      }
+      this.#seenZombie = zombie?.pid;
+      if (zombie) this.#reapStraysLater();
+    }, strayMs);
+    this.#strayTimer.unref();
+  }
 
   /** Orphans of a dead monitor became ours, the nested subreaper's. */
   #reapOrphans(): { pid: number; exitCode: number }[] {
