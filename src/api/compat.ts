@@ -22,7 +22,7 @@ const rows: readonly Row[] = [
   { operation: "ContainerCreate", until: 42, request: (body) => void delete hostConfig(body)["ConsoleSize"] },
   { operation: "ContainerCreate", until: 43, request: (body) => void delete hostConfig(body)["Annotations"] },
   { operation: "ContainerCreate", until: 44, request: oneNetwork },
-  { operation: "ContainerCreate", until: 52, request: containerWideMac },
+  { operation: "ContainerCreate", until: 44, request: containerWideMac },
   { operation: "ContainerExec", until: 42, request: (body) => void delete body["ConsoleSize"] },
   { operation: "ExecStart", until: 42, request: (body) => void delete body["ConsoleSize"] },
   {
@@ -139,10 +139,11 @@ function oneNetwork(body: Json): void {
     );
 }
 
-/** Below 1.44 (and still accepted until 1.51) the address was the container's; now it belongs to its first network. */
+/** Below 1.44 the address was the container's; now it belongs to its first network, and create warns of the old form. */
 function containerWideMac(body: Json): void {
   const mac = body["MacAddress"];
   if (typeof mac !== "string" || mac === "") return;
+  delete body["MacAddress"];
   const mode = hostConfig(body)["NetworkMode"];
   const network = typeof mode === "string" && mode !== "" ? mode : "default";
   if (network === "host" || network.startsWith("container:"))

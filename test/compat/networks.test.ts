@@ -176,7 +176,7 @@ describe.each(clientNames)("%s network", (name) => {
     ).toBe("0\n");
     await cli(["run", "-d", "--name", n("t"), "--network", n("out"), ...sleeper]);
     const target = await daemon.ok("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", n("t"));
-    expect((await cli(["run", "--rm", "busybox", "ping", "-c1", "-w1", target])).status).toBe(1);
+    expect((await cli(["run", "--rm", "busybox", "ping", "-c1", "-W1", target])).status).toBe(1);
     expect((await cli(["run", "--rm", "--network", n("out"), "busybox", "ping", "-c1", "-w3", target])).status).toBe(0);
     const both = await cli([
       "run",
