@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorMessage } from "../base/errors.ts";
 import type { RuntimeChoice, StdioFds } from "./driver.ts";
+import { sealedProgram } from "./sealed-program.ts";
 
 /** Pids of runtime programs that run now: the monitor must not reap them, their spawner does. */
 export const runtimePids = new Set<number>();
@@ -41,8 +42,8 @@ export async function invoke(
   let child: Bun.Subprocess;
   try {
     child = Bun.spawn(
-      [choice.path, ...choice.args, "--root", choice.root, "--log", log, "--log-format", "json", ...args],
-      { stdio: [stdin, stdout, stderr] },
+      [program(choice), ...choice.args, "--root", choice.root, "--log", log, "--log-format", "json", ...args],
+      { argv0: choice.path, stdio: [stdin, stdout, stderr] },
     );
   } catch (error) {
     throw new RuntimeFailure(`cannot run ${choice.path}: ${errorMessage(error)}`);
@@ -50,13 +51,23 @@ export async function invoke(
   runtimePids.add(child.pid);
   void child.exited.then(() => runtimePids.delete(child.pid));
   try {
-    const code = await ended(child, { timeoutMs: timeoutsMs[verb] ?? otherTimeoutMs, signal: options.signal, what: `${choice.name} ${verb}` });
+    const code = await ended(child, {
+      timeoutMs: timeoutsMs[verb] ?? otherTimeoutMs,
+      signal: options.signal,
+      what: `${choice.name} ${verb}`,
+    });
     if (code !== 0)
       throw new RuntimeFailure(lastError(log) ?? `${choice.name} ${verb} exited with ${child.signalCode ?? code}`);
   } finally {
     removeLog(log);
   }
 }
+
+/** Of runtimes that would copy themselves anyway, the copy. */
+const program = (choice: RuntimeChoice): string =>
+  /^(?:crun|runc)$/.test(choice.family ?? choice.path.slice(choice.path.lastIndexOf("/") + 1))
+    ? sealedProgram(choice.path)
+    : choice.path;
 
 /** Waits for the program; one that is too late, or whose caller gives up, is killed with all that it started. */
 async function ended(
