@@ -236,3 +236,33 @@ test("a limit that the kernel refuses at create leaves no cgroup", async () => {
   expect(stdout).toBe("");
   await daemon.ok("rm", "rt");
 });
+
+test.each([
+  [[], "exited"],
+  [["--stop-signal", "TERM"], "running"],
+])(
+  "any signal by hand ends the restart policy, but for one that is not the configured stop signal (%p)",
+  async (flags, then) => {
+    await daemon.ok(
+      "run",
+      "-d",
+      "--name",
+      "signalled",
+      "--restart",
+      "always",
+      ...flags,
+      "busybox",
+      "sh",
+      "-c",
+      "trap 'exit 3' USR1; echo up; while :; do sleep 0.02; done",
+    );
+    await until("it traps", async () => (await daemon.ok("logs", "signalled")) !== "");
+    await daemon.ok("kill", "-s", "USR1", "signalled");
+    await until(
+      "its end was seen",
+      async () => (await eventsOf(daemon, "container=signalled", "event=die")).length > 0,
+    );
+    await until(`it is ${then}`, async () => (await status("signalled")).startsWith(then));
+    await daemon.ok("rm", "-f", "signalled");
+  },
+);

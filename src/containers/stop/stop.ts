@@ -143,6 +143,19 @@ async function within(ended: Promise<unknown>, timeoutMs: number | undefined): P
   }
 }
 
+/**
+ * Whether a user's signal means that the restart policy shall stay quiet (moby parity): SIGKILL, the stop signal, and
+ * any other where no stop signal is configured; with `unless-stopped` every one.
+ */
+function endsPolicy({ plan, request }: Container, signal: number): boolean {
+  return (
+    signal === sigkill ||
+    signal === plan.process.stopSignal ||
+    !request.config.StopSignal ||
+    plan.restart.policy === "unless-stopped"
+  );
+}
+
 /** Sends one signal. SIGKILL waits for the exit, others return at once (moby parity). */
 export async function killContainer(
   deps: ContainerDeps,
@@ -162,8 +175,7 @@ export async function killContainer(
   if (!isLive(container.state)) {
     throw new EngineError("conflict", `cannot kill container: ${ref}: container ${id} is not running`, { id });
   }
-  const { stopSignal } = container.plan.process;
-  if (!options.byEngine && (signal === sigkill || signal === stopSignal)) {
+  if (!options.byEngine && endsPolicy(container, signal)) {
     deps.records.setState(id, { ...container.state, stoppedByUser: true });
   }
   if (signal !== sigkill) return sendSignal(deps, container, signal, options.caller);
