@@ -11,7 +11,7 @@ async function main(): Promise<number | void> {
       return runMonitor({ execRoot: rest[rest.indexOf("--exec-root") + 1] ?? "" });
     }
     case "keeper": {
-      const { runKeeper } = await import("./monitor/keeper.ts");
+      const { runKeeper } = await import("./monitor/keeper/keeper.ts");
       return runKeeper({ execRoot: rest[rest.indexOf("--exec-root") + 1] ?? "" });
     }
     default: {

@@ -1,14 +1,13 @@
-import { closeSync, constants, mkdirSync, openSync, rmSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { join } from "node:path";
 import { EngineError, errorMessage } from "../base/errors.ts";
-import { listenUnix, receiveDescriptors, sendDescriptors } from "../kernel/socket.ts";
 import { openIdentified, pidfdState, processIdentity } from "../kernel/pidfd.ts";
 import { becomeSubreaper } from "../kernel/prctl.ts";
 import { anyZombie, reap } from "../kernel/wait.ts";
 import { openStream } from "./attach-client.ts";
 import { Connection } from "./connection.ts";
-import { KeeperClient } from "./keeper-client.ts";
+import { SpareDescriptors } from "./keeper/spare-descriptors.ts";
 import type { Monitor } from "./monitor.ts";
 import { execPrefix, fifoPath } from "./stdio.ts";
 import { SteadyStream } from "./steady-stream.ts";
@@ -17,7 +16,6 @@ import {
   type CreateProcess,
   type ExecProcess,
   type ExitEvent,
-  type HeldDescriptor,
   type MonitorEvent,
   type MonitoredContainer,
   type Operation,
@@ -81,13 +79,8 @@ class MonitorClient implements ConnectedMonitor {
   readonly #early: MonitorEvent[] = [];
   /** What runs, to hand it to a successor of the monitor. */
   readonly #known = new Map<string, Known>();
-  /** Spare descriptors by owner: with them ptys and stdin outlive the monitor. */
-  readonly #held = new Map<string, { owner: HeldDescriptor; fd: number }>();
-  /** Those that the keeper has too, as it names them. */
-  readonly #kept = new Set<string>();
-  readonly #keeper: KeeperClient | undefined;
+  readonly #spare: SpareDescriptors;
   readonly #orphans = new Set<number>();
-  #listener = -1;
   #connection: Promise<Connection>;
   /** The connection of this moment, be it in the middle of reconnecting. */
   #live: Connection | undefined;
@@ -100,12 +93,7 @@ class MonitorClient implements ConnectedMonitor {
   constructor(options: MonitorOptions) {
     this.#options = options;
     this.#folder = join(options.execRoot, "monitor");
-    if (options.keeper)
-      this.#keeper = new KeeperClient({
-        execRoot: options.execRoot,
-        command: options.keeper,
-        onLost: () => this.#keepAgain(),
-      });
+    this.#spare = new SpareDescriptors(join(this.#folder, "daemon.sock"), { ...options, keeper: options.keeper });
     this.#connection = Promise.reject(new EngineError("unavailable", "the monitor is not connected"));
     this.#connection.catch(() => {});
   }
@@ -114,15 +102,11 @@ class MonitorClient implements ConnectedMonitor {
     becomeSubreaper();
     process.on("SIGCHLD", this.#onChild);
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    const path = join(this.#folder, "daemon.sock");
-    rmSync(path, { force: true });
-    this.#listener = listenUnix(path);
+    await this.#spare.open();
     this.#connection = this.#connect();
     const connection = await this.#connection;
-    await this.#keeper?.recall(path);
-    this.#receive({ recalled: true });
-    await connection.call("fds", { socket: path });
-    this.#receive();
+    await connection.call("fds", { socket: this.#spare.path });
+    this.#spare.receive();
     for (const exit of (await connection.call("list", {})).exits) this.#take(exit);
   }
 
@@ -190,12 +174,12 @@ class MonitorClient implements ConnectedMonitor {
       this.#known.set(spec.id, { spec, identity, started, execs: new Map(execs.map((exec) => [exec.execId, exec])) });
     }
     // what was kept for containers that are gone
-    for (const { owner } of [...this.#held.values()]) if (!this.#known.has(owner.id)) this.#forget(owner.id);
+    this.#spare.retain((id) => this.#known.has(id));
     return result;
   }
 
   get held(): number {
-    return this.#held.size;
+    return this.#spare.count;
   }
 
   async upgrade(command: readonly string[]): Promise<void> {
@@ -219,15 +203,10 @@ class MonitorClient implements ConnectedMonitor {
   }
 
   async close(): Promise<void> {
-    if (this.#listener === -1) return;
     this.#closed = true;
     process.removeListener("SIGCHLD", this.#onChild);
     clearTimeout(this.#strayTimer);
-    for (const { fd } of this.#held.values()) closeSync(fd);
-    this.#held.clear();
-    closeSync(this.#listener);
-    this.#listener = -1;
-    await this.#keeper?.close();
+    await this.#spare.close();
     (await this.#connection.catch(() => undefined))?.close();
   }
 
@@ -346,8 +325,7 @@ class MonitorClient implements ConnectedMonitor {
   }
 
   async #adopt(connection: Connection, containers: readonly AdoptProcess[]) {
-    for (const { owner, fd } of this.#held.values())
-      sendDescriptors(join(this.#folder, "adopt.sock"), JSON.stringify(owner), [fd]);
+    this.#spare.sendTo(join(this.#folder, "adopt.sock"));
     return connection.call("adopt", { containers: [...containers] });
   }
 
@@ -413,18 +391,18 @@ class MonitorClient implements ConnectedMonitor {
 
   #take(event: WireEvent): void {
     if (event.kind === "stdin-closed") {
-      this.#receive(); // the copy may be in the backlog still
-      return this.#release(event.id, event.execId);
+      this.#spare.receive(); // the copy may be in the backlog still
+      return this.#spare.release(event);
     }
     if (event.kind === "exit") {
-      this.#receive(); // a copy of its stdin that is on its way has no later chance to be let go
+      this.#spare.receive(); // a copy of its stdin that is on its way has no later chance to be let go
       if (event.execId === undefined) {
         // an exit that is told again may be of an earlier run than the one that is there
         const known = this.#known.get(event.id);
         if (!known || known.spec.run === event.run) this.#forget(event.id);
       } else {
         this.#known.get(event.id)?.execs.delete(event.execId);
-        this.#release(event.id, event.execId);
+        this.#spare.release(event);
       }
     }
     if (this.#listeners.length === 0) this.#early.push(event);
@@ -433,77 +411,18 @@ class MonitorClient implements ConnectedMonitor {
 
   #forget(id: string): void {
     this.#known.delete(id);
-    for (const [name, { owner, fd }] of this.#held) {
-      if (owner.id !== id) continue;
-      this.#held.delete(name);
-      closeSync(fd);
-      this.#dropKept(owner);
-    }
-  }
-
-  #release(id: string, execId: string | undefined): void {
-    const name = ownerName({ id, ...(execId === undefined ? {} : { execId }) });
-    const entry = this.#held.get(name);
-    if (!entry) return;
-    this.#held.delete(name);
-    closeSync(entry.fd);
-    this.#dropKept(entry.owner);
-  }
-
-  /** Gives the keeper a copy of a container's terminal. Ends of stdin are not for it: their end must be seen at once. */
-  #keep(owner: HeldDescriptor, fd: number): void {
-    const name = JSON.stringify(owner);
-    if (!this.#keeper || owner.what !== "pty" || owner.execId !== undefined || this.#kept.has(name)) return;
-    this.#kept.add(name);
-    // by then the terminal may be gone, and its number another's
-    this.#keeper
-      .keep(name, () => [...this.#held.values()].find((held) => held.fd === fd && held.owner === owner)?.fd)
-      .catch((error: unknown) => {
-        this.#kept.delete(name);
-        this.#options.log("warn", `the terminal of ${owner.id} is not kept: ${errorMessage(error)}`);
-      });
-  }
-
-  #dropKept(owner: HeldDescriptor): void {
-    const name = JSON.stringify(owner);
-    if (!this.#kept.delete(name)) return;
-    this.#keeper
-      ?.drop(name)
-      .catch((error: unknown) => this.#options.log("debug", `the keeper: ${errorMessage(error)}`));
-  }
-
-  #keepAgain(): void {
-    if (this.#closed) return;
-    this.#kept.clear();
-    for (const { owner, fd } of this.#held.values()) this.#keep(owner, fd);
+    this.#spare.forget(id);
   }
 
   /** Takes a copy of the process's stdin or pty, beside the way of its start. */
   #hold(owner: { id: string; execId?: string }): void {
-    void this.#call("fds", { socket: join(this.#folder, "daemon.sock"), ...owner })
-      .then(() => this.#receive())
+    void this.#call("fds", { socket: this.#spare.path, ...owner })
+      .then(() => this.#spare.receive())
       .catch((error: unknown) =>
         this.#options.log("warn", `cannot hold the stdin of ${owner.id}: ${errorMessage(error)}`),
       );
   }
-
-  #receive(options: { recalled?: boolean } = {}): void {
-    for (let message = receiveDescriptors(this.#listener); message; message = receiveDescriptors(this.#listener)) {
-      const owner = JSON.parse(message.text) as HeldDescriptor;
-      const name = ownerName(owner);
-      for (const fd of message.fds) {
-        const double = this.#held.get(name);
-        if (double) closeSync(double.fd);
-        this.#held.set(name, { owner, fd });
-        if (options.recalled) this.#kept.add(JSON.stringify(owner));
-        else this.#keep(owner, fd);
-      }
-    }
-  }
 }
-
-const ownerName = ({ id, execId }: { id: string; execId?: string }): string =>
-  execId === undefined ? id : `${id} ${execId}`;
 
 /** There is no answer from a program that has been replaced. */
 function ignoreGone(error: unknown): void {

@@ -4,7 +4,13 @@ import { LineReader } from "./lines.ts";
 import type { Operation, Operations, WireEvent } from "./protocol.ts";
 
 /** Longer than what the monitor itself waits for in these; a monitor that is stopped or hangs answers nothing. */
-const answerTimeoutsMs: Partial<Record<Operation, number>> = { create: 90_000, exec: 90_000, start: 60_000, discard: 60_000, adopt: 60_000 };
+const answerTimeoutsMs: Partial<Record<Operation, number>> = {
+  create: 90_000,
+  exec: 90_000,
+  start: 60_000,
+  discard: 60_000,
+  adopt: 60_000,
+};
 const otherAnswerTimeoutMs = 15_000;
 
 interface Call {

@@ -1,10 +1,10 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { EngineError, errorMessage } from "../base/errors.ts";
-import { sendDescriptors } from "../kernel/socket.ts";
+import { EngineError, errorMessage } from "../../base/errors.ts";
+import { sendDescriptors } from "../../kernel/socket.ts";
 import { keeperPaths, type KeeperRequest } from "./keeper.ts";
-import { LineReader } from "./lines.ts";
+import { LineReader } from "../lines.ts";
 
 const startTimeoutMs = 10_000;
 const answerTimeoutMs = 5_000;
