@@ -33,7 +33,7 @@ export interface Containers {
    */
   wait(ref: string, condition: "not-running" | "next-exit" | "removed", signal?: AbortSignal): { result: Promise<{ exitCode: number; error?: string }> };
   resize(ref: string, size: { rows: number; columns: number }): Promise<void>;
-  top(ref: string, psArgs: string): Promise<{ titles: string[]; processes: string[][] }>;
+  top(ref: string, psArgs: string, asked: Asked): Promise<{ titles: string[]; processes: string[][] }>;
   /** Live streams of the container. Multiplexed frames unless it has a TTY. Allowed before the start. */
   attach(ref: string, options: AttachOptions): Promise<Duplex>;
   /** Batches of records. Throws not-implemented when the driver cannot be read. */

@@ -84,7 +84,7 @@ export function openContainers(options: ContainersOptions): OpenContainers {
     update: (ref, change, { caller }) => updateContainer(deps, ref, change, caller),
     wait: (ref, condition, signal) => waitContainer(deps, ref, condition, signal),
     resize: (ref, size) => resizeContainer(deps, ref, size),
-    top: (ref, psArgs) => topContainer(deps, ref, psArgs),
+    top: (ref, psArgs, { caller }) => topContainer(deps, ref, psArgs, caller),
     attach: (ref, asked) => attachContainer(deps, ref, asked),
     logs: (ref, query) => readLogs(deps, ref, query),
     stats: (ref) => containerStats(deps, ref),

@@ -1,12 +1,15 @@
 import { EngineError } from "../base/errors.ts";
+import type { Caller } from "../spec/caller.ts";
 import type { ContainerDeps } from "./deps.ts";
+import { publish } from "./events.ts";
 import { isLive } from "./books/state.ts";
 
 const psTimeoutMs = 10_000;
 
 /** The container's processes as the host's ps shows them, with the caller's ps arguments (moby parity). */
-export async function topContainer(deps: ContainerDeps, ref: string, psArgs: string): Promise<{ titles: string[]; processes: string[][] }> {
-  const { id, plan, state } = deps.records.get(ref);
+export async function topContainer(deps: ContainerDeps, ref: string, psArgs: string, caller: Caller): Promise<{ titles: string[]; processes: string[][] }> {
+  const container = deps.records.get(ref);
+  const { id, plan, state } = container;
   if (!isLive(state)) throw new EngineError("conflict", `container ${id} is not running`, { id });
   const args = (psArgs || "-ef").split(/\s+/).filter((word) => word !== "");
   for (const arg of args) {
@@ -18,7 +21,9 @@ export async function topContainer(deps: ContainerDeps, ref: string, psArgs: str
   const child = Bun.spawn(["ps", ...args], { stdout: "pipe", stderr: "pipe", timeout: psTimeoutMs });
   const [output, errors, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
   if (status !== 0) throw new EngineError("internal", `error running ps: ${errors.trim() || `exit status ${status}`}`, { psArgs });
-  return parsePs(output, pids);
+  const table = parsePs(output, pids);
+  publish(deps.events, container, "top", caller);
+  return table;
 }
 
 /** Keeps the rows of these pids. The last column takes what is left of the line. */

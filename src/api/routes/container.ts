@@ -56,8 +56,8 @@ export const containerRoutes = {
 
   ContainerTop: {
     can: "container:read",
-    async handle({ deps, params, query }) {
-      const { titles, processes } = await deps.containers.top(params.id, query.ps_args ?? "-ef");
+    async handle({ deps, params, query, caller }) {
+      const { titles, processes } = await deps.containers.top(params.id, query.ps_args ?? "-ef", { caller });
       return { Titles: titles, Processes: processes };
     },
   },
