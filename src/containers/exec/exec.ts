@@ -1,5 +1,5 @@
 import { mkdir, unlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Duplex, Duplex as DuplexStream } from "node:stream";
 import { EngineError, errorMessage } from "../../base/errors.ts";
 import { newId } from "../../base/id.ts";
@@ -58,7 +58,7 @@ export async function startExec(
   checkRunning(container);
   if (options.detach) {
     deps.execs.begin(execId);
-    await launch(deps, container, execId, options);
+    await launch(deps, container, execId, { ...options, processFile: writeProcess(deps, container, execId) });
     return undefined;
   }
   try {
@@ -67,6 +67,9 @@ export async function startExec(
     return textStream(errorMessage(error), exec.request.tty);
   }
   const { request } = exec;
+  // side by side with the streams: both are short and neither needs the other
+  const processFile = writeProcess(deps, container, execId);
+  processFile.catch(() => undefined); // looked at by launch
   const streaming = deps.monitor.stream({
     id: container.id,
     execId,
@@ -80,7 +83,7 @@ export async function startExec(
     throw error;
   });
   try {
-    await launch(deps, container, execId, options);
+    await launch(deps, container, execId, { ...options, processFile });
     return stream;
   } catch (error) {
     stream.destroy();
@@ -88,21 +91,30 @@ export async function startExec(
   }
 }
 
+const processPath = (container: Container, execId: string): string =>
+  join(container.paths.bundle, "exec", `${execId.slice(0, 16)}.json`);
+
+/** Writes what the runtime shall run. Gives the file. */
+async function writeProcess(deps: ExecDeps, container: Container, execId: string): Promise<string> {
+  const path = processPath(container, execId);
+  // Not the bundle itself: a container that ends at this moment must not get its folder back.
+  await mkdir(dirname(path), { mode: 0o700 }).catch(ignoreExisting);
+  const process = await execProcess(deps, container, deps.execs.get(execId).request);
+  await writeFile(path, JSON.stringify(process), { mode: 0o600 });
+  return path;
+}
+
 async function launch(
   deps: ExecDeps,
   container: Container,
   execId: string,
-  options: Pick<ExecStartOptions, "caller" | "size">,
+  options: Pick<ExecStartOptions, "caller" | "size"> & { readonly processFile: Promise<string> },
 ): Promise<void> {
   const { request } = deps.execs.get(execId);
   const command = request.args.join(" ");
   publish(deps.events, container, `exec_start: ${command}`, options.caller, { execID: execId });
-  const folder = join(container.paths.bundle, "exec");
-  const processFile = join(folder, `${execId.slice(0, 16)}.json`);
   try {
-    // Not the bundle itself: a container that ends at this moment must not get its folder back.
-    await mkdir(folder, { mode: 0o700 }).catch(ignoreExisting);
-    await writeFile(processFile, JSON.stringify(await execProcess(deps, container, request)), { mode: 0o600 });
+    const processFile = await options.processFile;
     const { pid } = await deps.monitor.exec({
       id: container.id,
       execId,
@@ -126,7 +138,7 @@ async function launch(
     );
   } finally {
     // The runtime has read it; beside the exec, never in its way.
-    unlink(processFile).catch((error: unknown) =>
+    unlink(processPath(container, execId)).catch((error: unknown) =>
       deps.settings.log("debug", "process file of an exec not removed", { execId, error: errorMessage(error) }),
     );
   }
@@ -158,12 +170,10 @@ export function execExited(deps: ExecDeps, event: ExitEvent & { execId: string }
         exitCode: String(event.exitCode),
       });
   }
-  deps.monitor
-    .acknowledge(event.id, event.run, event.execId)
-    .catch((error: unknown) =>
-      deps.settings.log("warn", "exit of an exec not acknowledged", {
-        execId: event.execId,
-        error: errorMessage(error),
-      }),
-    );
+  deps.monitor.acknowledge(event.id, event.run, event.execId).catch((error: unknown) =>
+    deps.settings.log("warn", "exit of an exec not acknowledged", {
+      execId: event.execId,
+      error: errorMessage(error),
+    }),
+  );
 }
