@@ -64,7 +64,9 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
   }
   const lock = (name: string) => locks.acquire(name, { timeoutMs: lockTimeoutMs, what: `volume ${name}` });
   const driverOf = ({ driver }: { driver: string }): Promise<VolumeDriver> =>
-    driver in volumeDrivers ? volumeDrivers[driver as keyof typeof volumeDrivers]() : Promise.reject(noDriver(driver));
+    Object.hasOwn(volumeDrivers, driver)
+      ? volumeDrivers[driver as keyof typeof volumeDrivers]()
+      : Promise.reject(noDriver(driver));
   function tell(action: string, volume: Volume, caller: Caller, attributes: Record<string, string> = {}): void {
     events.publish({
       type: "volume",
@@ -212,10 +214,14 @@ export function openVolumes({ db, dataRoot, events, log }: VolumesOptions): Open
     if (!filling.has(name) && !(await isEmpty())) return;
     using _ = await lock(name);
     if (!filling.has(name) && !(await isEmpty())) return; // else the last copy was cut: the same again over it
+    const mounted = (await driverOf(volume)).mounts(volume.options);
+    // on a file system of its own nothing can be moved in, so nobody else may be there while it is filled
+    if (mounted && mounts.containers(name).length > 1) return;
     filling.add(name);
     table.filling(name, true);
     fault("volume.populate.row");
-    await copyTree({ rootfs, source, target: volume.mountpoint });
+    const staging = mounted ? undefined : join(root, name, ".filling");
+    await copyTree({ rootfs, source, target: volume.mountpoint, staging });
     fault("volume.populate.copied");
     filling.delete(name);
     table.filling(name, false);

@@ -152,3 +152,30 @@ test("the host's own procfs, and files that lxcfs replaces, may be mounted", asy
     await daemon.ok("run", "--rm", "-v", "/etc/hostname:/proc/cpuinfo:ro", "busybox", "cat", "/proc/cpuinfo"),
   ).toBe((await Bun.file("/etc/hostname").text()).trim());
 });
+
+test("a container that has the volume swaps folders while the image's content is copied into it: nothing lands on the host", async () => {
+  await hostileImage("content", async (root) => {
+    for (const name of ["d1", "d2", "d3"]) {
+      await mkdir(join(root, "data", name), { recursive: true });
+      for (let index = 0; index < 300; index++) await writeFile(join(root, "data", name, `stolen-${index}`), "x");
+    }
+  });
+  for (let round = 0; round < 6; round++) {
+    const volume = `raced-${round}`;
+    await daemon.ok(
+      "run",
+      "-d",
+      "--name",
+      "swapper",
+      "-v",
+      `${volume}:/v`,
+      "busybox",
+      "sh",
+      "-c",
+      `while :; do for d in /v/d*; do [ -L $d ] || { mv $d /v/x-\${d##*/} && ln -s ${canary} $d; } 2>/dev/null; done; done`,
+    );
+    await daemon.docker(["run", "--rm", "-v", `${volume}:/data`, "content", "/bin/ls", "/data"]);
+    await daemon.ok("rm", "-f", "swapper");
+    await untouched();
+  }
+});
