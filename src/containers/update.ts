@@ -7,25 +7,35 @@ import { buildResources } from "./oci/cgroup.ts";
 import { gatherDevices } from "./oci/devices.ts";
 import { readSpecHost } from "./oci/host.ts";
 import { isLive } from "./books/state.ts";
+import { hasEnded } from "./has-ended.ts";
 
 /** Changes limits and the restart policy: at once when it runs, and for its next start. */
-export async function updateContainer(deps: ContainerDeps, ref: string, change: Resources & { RestartPolicy?: RestartPolicy | null | undefined }, caller: Caller): Promise<{ warnings: string[] }> {
+export async function updateContainer(
+  deps: ContainerDeps,
+  ref: string,
+  change: Resources & { RestartPolicy?: RestartPolicy | null | undefined },
+  caller: Caller,
+): Promise<{ warnings: string[] }> {
   const { id } = deps.records.get(ref);
   using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
   const before = deps.records.get(id);
   const { plan, request, warnings } = normalizeUpdate(id, before, change, deps.settings.defaults().host);
   const after = deps.records.change(id, { plan, request });
+  const done = (): { warnings: string[] } => {
+    publish(deps.events, after, "update", caller);
+    return { warnings };
+  };
   if (isLive(after.state)) {
     try {
       const { numbers } = await gatherDevices(plan);
       const resources = buildResources(plan.resources, readSpecHost(), numbers, { previous: before.plan.resources });
       await deps.runtimes.get(plan.runtime).driver.update(id, resources);
     } catch (error) {
+      if (hasEnded(deps, after)) return done();
       // What the kernel refused must not come back at the next start.
       deps.records.change(id, { plan: before.plan, request: before.request });
       throw error;
     }
   }
-  publish(deps.events, after, "update", caller);
-  return { warnings };
+  return done();
 }

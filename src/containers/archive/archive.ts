@@ -18,34 +18,54 @@ export function statInContainer(deps: ContainerDeps, ref: string, path: string):
 }
 
 /** A tar of a path; the container's tree stays open until it is read or destroyed. */
-export async function readFromContainer(deps: ContainerDeps, ref: string, path: string, caller: Caller): Promise<{ stat: PathStat; tar: Readable }> {
+export async function readFromContainer(
+  deps: ContainerDeps,
+  ref: string,
+  path: string,
+  caller: Caller,
+): Promise<{ stat: PathStat; tar: Readable }> {
   checkPath(path);
+  const container = deps.records.get(ref); // by another name, or gone, when the tree is open
   const opened = await holdOpen(deps, ref, (root) => readTree(root, path, ref));
-  publish(deps.events, deps.records.get(ref), "archive-path", caller, { path });
+  publish(deps.events, container, "archive-path", caller, { path });
   return opened;
 }
 
 /** Unpacks a tar into a folder of the container. */
-export async function writeToContainer(deps: ContainerDeps, ref: string, path: string, tar: Readable, options: { caller: Caller; noOverwriteDirNonDir: boolean; copyOwner: boolean }): Promise<void> {
+export async function writeToContainer(
+  deps: ContainerDeps,
+  ref: string,
+  path: string,
+  tar: Readable,
+  options: { caller: Caller; noOverwriteDirNonDir: boolean; copyOwner: boolean },
+): Promise<void> {
   checkPath(path);
+  const unpacked = deps.records.get(ref);
   await withRoot(deps, ref, async (root, container) => {
     const { process } = container.plan;
     // `cp -a`: everything belongs to the user the container runs as (moby parity)
     const owner = options.copyOwner ? resolveUser(root.path, { user: process.user, groups: [] }) : undefined;
     await writeTree(root, container, path, tar, { noOverwriteDirNonDir: options.noOverwriteDirNonDir, owner });
   });
-  publish(deps.events, deps.records.get(ref), "extract-to-dir", options.caller, { path });
+  publish(deps.events, unpacked, "extract-to-dir", options.caller, { path });
 }
 
 /** A tar of the container's whole file system, without what is mounted into it. */
 export async function exportContainer(deps: ContainerDeps, ref: string, caller: Caller): Promise<Readable> {
-  const { tar } = await holdOpen(deps, ref, (_root, { paths }) => packFrom(openRoot(paths.rootfs), ["."], ["--one-file-system", "--transform=s,^\\./,,S"]));
-  publish(deps.events, deps.records.get(ref), "export", caller);
+  const container = deps.records.get(ref);
+  const { tar } = await holdOpen(deps, ref, (_root, { paths }) =>
+    packFrom(openRoot(paths.rootfs), ["."], ["--one-file-system", "--transform=s,^\\./,,S"]),
+  );
+  publish(deps.events, container, "export", caller);
   return tar;
 }
 
 /** Opens the tree, starts the work, and lets go of the tree when the work's tar is done. */
-async function holdOpen<T extends { tar: Readable; done: Promise<void> }>(deps: ContainerDeps, ref: string, work: (...args: Parameters<Parameters<typeof withRoot>[2]>) => T): Promise<T> {
+async function holdOpen<T extends { tar: Readable; done: Promise<void> }>(
+  deps: ContainerDeps,
+  ref: string,
+  work: (...args: Parameters<Parameters<typeof withRoot>[2]>) => T,
+): Promise<T> {
   const begun = Promise.withResolvers<T>();
   withRoot(deps, ref, async (root, container) => {
     const result = work(root, container);

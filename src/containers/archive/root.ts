@@ -1,5 +1,6 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import { posix } from "node:path";
+import { EngineError } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { ensureWorkdir } from "../oci/workdir.ts";
 import { bindMount, mountFlags, remount } from "../../kernel/mount.ts";
@@ -8,6 +9,7 @@ import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { closeRootfs, openRootfs } from "../start/rootfs.ts";
 import { isLive } from "../books/state.ts";
+import { exitWritten } from "../has-ended.ts";
 
 /** A container's file tree as its processes see it, volumes included. */
 export interface ContainerRoot {
@@ -28,13 +30,25 @@ export async function withRoot<T>(
   work: (root: ContainerRoot, container: Container) => Promise<T>,
 ): Promise<T> {
   const container = deps.records.get(ref);
-  if (isLive(container.state)) return withOpened(`/proc/${container.state.pid}/root`, (root) => work(root, container));
   const { id } = container;
+  if (isLive(container.state)) {
+    const root = openLive(container);
+    if (root) return withOpened(root, () => work(root, container));
+  }
   using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
-  await deps.activity.settled(id);
+  for (;;) {
+    const live = deps.records.get(id);
+    const settling = deps.activity.settled(id);
+    if (isLive(live.state)) {
+      // It was started while we waited, or its end is not written down yet.
+      const root = openLive(live);
+      if (root) return await withOpened(root, () => work(root, live));
+      if (!(await exitWritten(deps, live)))
+        throw new EngineError("conflict", `container ${id} is about to end`, { id });
+    } else if (settling) await settling;
+    else break;
+  }
   const now = deps.records.get(id);
-  // It was started while we waited.
-  if (isLive(now.state)) return withOpened(`/proc/${now.state.pid}/root`, (root) => work(root, now));
   await using undo = new AsyncDisposableStack();
   // Takes the volumes' mounts with the root's: by their paths, links of the image would lead to mounts of the host.
   undo.defer(() => closeRootfs(deps, now));
@@ -44,13 +58,24 @@ export async function withRoot<T>(
     if (source !== undefined) mountVolume(now.paths.rootfs, { target, source, readOnly });
   }
   if (now.plan.readOnlyRootfs) remount(now.paths.rootfs, mountFlags.bind | mountFlags.readOnly);
-  return await withOpened(now.paths.rootfs, (root) => work(root, now));
+  const root = { path: now.paths.rootfs, fd: openRoot(now.paths.rootfs) };
+  return await withOpened(root, () => work(root, now));
 }
 
-async function withOpened<T>(path: string, work: (root: ContainerRoot) => Promise<T>): Promise<T> {
-  const fd = openRoot(path);
+/** The tree as the container's init sees it; undefined when that has ended. */
+function openLive({ state }: Container): ContainerRoot | undefined {
+  const path = `/proc/${state.pid}/root`;
   try {
-    return await work({ path, fd });
+    return { path, fd: openRoot(path) };
+  } catch (error) {
+    if (error instanceof SyscallError && (error.code === "ENOENT" || error.code === "ESRCH")) return undefined;
+    throw error;
+  }
+}
+
+async function withOpened<T>({ fd }: ContainerRoot, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } finally {
     closeSync(fd);
   }

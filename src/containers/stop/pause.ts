@@ -2,6 +2,7 @@ import { EngineError } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
 import type { Caller } from "../../spec/caller.ts";
 import { move } from "../books/state.ts";
+import { hasEnded } from "../has-ended.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { publish } from "../events.ts";
 
@@ -15,7 +16,12 @@ export async function pauseContainer(deps: ContainerDeps, ref: string, caller: C
   if (state.status === "restarting")
     throw new EngineError("conflict", `Container ${id} is restarting, wait until the container is running`, { id });
   if (state.status !== "running") throw new EngineError("conflict", `container ${id} is not running`, { id });
-  await deps.runtimes.get(container.plan.runtime).driver.pause(id);
+  try {
+    await deps.runtimes.get(container.plan.runtime).driver.pause(id);
+  } catch (error) {
+    if (!hasEnded(deps, container)) throw error;
+    throw new EngineError("conflict", `container ${id} is not running`, { id }, { cause: error });
+  }
   fault("pause.after-freeze");
   const now = deps.records.get(id);
   if (now.state.status === "running")
