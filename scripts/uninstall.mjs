@@ -31,7 +31,7 @@ async function removeObjects() {
 
 /** Bridges, tables and rules that a daemon that was killed left behind. */
 function removeNetwork() {
-  installModules(say);
+  if (!existsSync(bun)) installModules(say);
   run(bun, ["scripts/erase-networks.ts", engine.execRoot], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
