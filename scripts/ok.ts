@@ -20,7 +20,11 @@ const failed: string[] = [];
 for (const [name, command] of Object.entries(steps)) {
   const startedAt = performance.now();
   const live = name === "tests"; // long: shown as it goes
-  const child = Bun.spawn(command, { stdout: live ? "inherit" : "pipe", stderr: live ? "inherit" : "pipe" });
+  const child = Bun.spawn(command, {
+    stdout: live ? "inherit" : "pipe",
+    stderr: live ? "inherit" : "pipe",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
   const output = live
     ? ""
     : (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
