@@ -1,5 +1,5 @@
 // npm start: sets up what is missing, builds, starts the daemon if none runs, and shows that containers work.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
 import net from "node:net";
 import { dirname, join } from "node:path";
