@@ -14,8 +14,7 @@ export const wait = command({
     let failed = false;
     for (const id of args) {
       try {
-        const { StatusCode, Error: problem } = await engine.call("ContainerWait", { id });
-        if (problem?.Message) throw new Error(problem.Message);
+        const { StatusCode } = await engine.call("ContainerWait", { id }); // docker prints the code beside a reason too
         stdout.write(`${StatusCode}\n`);
       } catch (error) {
         stderr.write(`${failureText(error, engine.host)}\n`);
