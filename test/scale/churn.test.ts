@@ -113,29 +113,61 @@ async function walk(pick: (below: number) => number, untilMs: number, troubles: 
 test(`eight clients quarrel over three names (BERTH_CHURN_SEED=${seed})`, async () => {
   await daemon.ok("network", "create", "churned");
   const clean = await leftovers(daemon);
-  const pid = daemon.pid();
   const monitor = await daemon.monitorPid();
-  const troubles: string[] = [];
-  const end = Date.now() + seconds * 1000;
-  const steps = await Promise.all(Array.from({ length: 8 }, (_, n) => walk(numbers(seed + n), end, troubles)));
-  console.log(`seed ${seed}: ${steps.reduce((sum, count) => sum + count, 0)} steps`);
-  expect([...new Set(troubles.map((text) => text.replace(/[0-9a-f]{64}/g, "ID")))]).toEqual([]);
-  expect(daemon.pid()).toBe(pid);
+  expect(await quarrel(seconds)).toEqual([]);
   expect((await daemon.request("GET", "/_ping")).status).toBe(200);
   expect(await daemon.monitorPid()).toBe(monitor);
+  await allGo(clean);
+}, 120_000);
 
-  // whatever state they are in, all go
+test(`the same while the monitor is killed again and again (BERTH_CHURN_SEED=${seed})`, async () => {
+  const clean = await leftovers(daemon);
+  let over = false;
+  let deaths = 0;
+  const killing = (async () => {
+    for (let last = 0; !over; deaths++) {
+      last = await until("there is another monitor", async () => {
+        const pid = await daemon.monitorPid().catch(() => last);
+        return pid === last ? 0 : pid;
+      });
+      await until(
+        "it has served a while",
+        async () => over || (await daemon.request("GET", "/_ping").then(() => Math.random() < 0.01)),
+      );
+      process.kill(last, "SIGKILL");
+    }
+  })();
+  const troubles = await quarrel(seconds / 2);
+  over = true;
+  await killing;
+  expect(troubles.filter((text) => !/monitor|attach/.test(text))).toEqual([]);
+  expect(deaths).toBeGreaterThan(1);
+  await until("the daemon serves", async () => (await daemon.docker(["run", "--rm", "busybox", "true"])).status === 0);
+  await allGo(clean);
+}, 120_000);
+
+/** What should not have been answered, each once. */
+async function quarrel(forSeconds: number): Promise<string[]> {
+  const troubles: string[] = [];
+  const end = Date.now() + forSeconds * 1000;
+  const steps = await Promise.all(Array.from({ length: 8 }, (_, n) => walk(numbers(seed + n), end, troubles)));
+  console.log(`seed ${seed}: ${steps.reduce((sum, count) => sum + count, 0)} steps`);
+  return [...new Set(troubles.map((text) => text.replace(/[0-9a-f]{64}/g, "ID")))];
+}
+
+/** Whatever state they are in, all containers can be removed and leave nothing. */
+async function allGo(clean: unknown): Promise<void> {
   for (const id of (await daemon.ok("ps", "-aq", "--no-trunc")).split("\n").filter(Boolean)) {
     const gone = await daemon.docker(["rm", "-f", "-v", id]);
     if (gone.status !== 0) expect(gone.stderr).toMatch(/already in progress|No such container/);
   }
-  await daemon.ok("volume", "prune", "-f"); // a prune of containers keeps their volumes, as Docker's does
   await until("all are gone", async () => (await daemon.ok("ps", "-aq")) === "");
+  await daemon.ok("volume", "prune", "-f"); // a prune of containers keeps their volumes, as Docker's does
   await until(
     "nothing is left",
     async () => JSON.stringify(await leftovers(daemon)) === JSON.stringify(clean),
     20_000,
   ).catch(async () => {
-    expect(await leftovers(daemon)).toEqual(clean);
+    expect(await leftovers(daemon)).toEqual(clean as never);
   });
-}, 120_000);
+}
