@@ -10,7 +10,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => daemon[Symbol.asyncDispose](), 60_000);
 
-const status = (name: string): Promise<string> => daemon.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name);
+const status = (name: string): Promise<string> =>
+  daemon.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name);
 
 describe.each(clientNames)("%s", (name) => {
   const cli = (args: string[], options = {}) => client(daemon, name)(args, options);
@@ -60,10 +61,25 @@ describe.each(clientNames)("%s", (name) => {
 
   test("stop sends the stop signal first, and kill sends what it is told", async () => {
     const c = n("trap");
-    await cli(["run", "-d", "--name", c, "--stop-signal", "USR1", "busybox", "sh", "-c", "trap 'exit 5' USR1; trap 'exit 6' USR2; while :; do sleep 0.05; done"]);
+    await cli([
+      "run",
+      "-d",
+      "--name",
+      c,
+      "--stop-signal",
+      "USR1",
+      "busybox",
+      "sh",
+      "-c",
+      "trap 'exit 5' USR1; trap 'exit 6' USR2; echo ready; while :; do sleep 0.05; done",
+    ]);
+    const ready = (times: number) =>
+      until("it listens to signals", async () => (await cli(["logs", c])).stdout === "ready\n".repeat(times));
+    await ready(1);
     await cli(["stop", c]);
     expect(await status(c)).toBe("exited 5");
     await cli(["start", c]);
+    await ready(2);
     await cli(["kill", "-s", "SIGUSR2", c]);
     await until("it ends", async () => (await status(c)).startsWith("exited"));
     expect(await status(c)).toBe("exited 6");
@@ -93,7 +109,9 @@ describe.each(clientNames)("%s", (name) => {
     await cli(["run", "-d", "--name", c, "busybox", "sleep", "600"]);
     const refused = await cli(["rm", c]);
     expect(refused.status).toBe(1);
-    expect(refused.stderr).toContain(`cannot remove container "${c}": container is running: stop the container before removing or force remove`);
+    expect(refused.stderr).toContain(
+      `cannot remove container "${c}": container is running: stop the container before removing or force remove`,
+    );
     expect((await cli(["rm", "-f", c])).status).toBe(0);
   });
 
@@ -102,7 +120,9 @@ describe.each(clientNames)("%s", (name) => {
     const first = await cli(["create", "--name", c, "busybox", "true"]);
     const second = await cli(["create", "--name", c, "busybox", "true"]);
     expect(second.status).toBe(name === "docker" ? 1 : second.status);
-    expect(second.stderr).toContain(`Conflict. The container name "/${c}" is already in use by container "${first.stdout.trim()}"`);
+    expect(second.stderr).toContain(
+      `Conflict. The container name "/${c}" is already in use by container "${first.stdout.trim()}"`,
+    );
     await cli(["rm", c]);
   });
 
@@ -110,8 +130,12 @@ describe.each(clientNames)("%s", (name) => {
     const c = n("listed");
     await cli(["run", "-d", "--name", c, "--label", "tier=web", "busybox", "sleep", "600"]);
     await cli(["create", "--name", n("idle"), "--label", "tier=db", "busybox", "true"]);
-    expect((await cli(["ps", "--format", "{{.Names}} {{.Image}} {{.Command}} {{.State}}", "-f", `name=${name}-`])).stdout).toBe(`${c} busybox "sleep 600" running\n`);
-    expect((await cli(["ps", "-a", "--format", "{{.Names}}", "-f", "label=tier=db", "-f", `name=${name}-`])).stdout).toBe(`${n("idle")}\n`);
+    expect(
+      (await cli(["ps", "--format", "{{.Names}} {{.Image}} {{.Command}} {{.State}}", "-f", `name=${name}-`])).stdout,
+    ).toBe(`${c} busybox "sleep 600" running\n`);
+    expect(
+      (await cli(["ps", "-a", "--format", "{{.Names}}", "-f", "label=tier=db", "-f", `name=${name}-`])).stdout,
+    ).toBe(`${n("idle")}\n`);
     expect((await cli(["ps", "-aq", "-f", "status=created", "-f", `name=${name}-`])).stdout.trim().length).toBe(12);
     expect((await cli(["ps"])).stdout).toMatch(/^CONTAINER ID +IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES\n/);
     const bad = await cli(["ps", "-f", "bogus=1"]);
@@ -122,10 +146,12 @@ describe.each(clientNames)("%s", (name) => {
   test("top, stats and inspect show a running container", async () => {
     const c = n("seen");
     await cli(["run", "-d", "--name", c, "-m", "64m", "busybox", "sleep", "600"]);
-    expect((await cli(["top", c])).stdout).toContain("sleep 600");
+    await until("its program runs", async () => (await cli(["top", c])).stdout.includes("sleep 600"));
     const stats = await cli(["stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", c]);
     expect(stats.stdout).toMatch(new RegExp(`^${c} .*/ 64MiB 1\\n$`));
-    const [found] = JSON.parse((await cli(["inspect", c])).stdout) as [{ Name: string; State: { Running: boolean; Pid: number } }];
+    const [found] = JSON.parse((await cli(["inspect", c])).stdout) as [
+      { Name: string; State: { Running: boolean; Pid: number } },
+    ];
     expect(found.Name).toBe(`/${c}`);
     expect(found.State.Running).toBe(true);
     await cli(["rm", "-f", c]);
@@ -143,7 +169,9 @@ describe.each(clientNames)("%s", (name) => {
   test("exec gives output, exit status, environment, user and folder", async () => {
     const c = n("exec");
     await cli(["run", "-d", "--name", c, "busybox", "sleep", "600"]);
-    expect(await cli(["exec", "-e", "A=b", "-w", "/tmp", "-u", "33", c, "sh", "-c", "echo $A $(pwd) $(id -u); exit 4"])).toEqual({ status: 4, stdout: "b /tmp 33\n", stderr: "" });
+    expect(
+      await cli(["exec", "-e", "A=b", "-w", "/tmp", "-u", "33", c, "sh", "-c", "echo $A $(pwd) $(id -u); exit 4"]),
+    ).toEqual({ status: 4, stdout: "b /tmp 33\n", stderr: "" });
     expect((await cli(["exec", "-i", c, "wc", "-c"], { stdin: "12345" })).stdout).toBe("5\n");
     const missing = await cli(["exec", c, "/nope"]);
     expect(missing.status).toBe(127);
