@@ -53,10 +53,10 @@ export function eventPasses(filters: Filters, event: EngineEvent): boolean {
   );
 }
 
-/** By id or name, with or without tag; containers by the image they were made from. */
+/** By id or name, the event's with or without tag (moby parity); containers by the image they were made from. */
 function imageMatches({ type, id, attributes }: EngineEvent, value: string): boolean {
   const names =
     type === "image" ? [id, attributes["name"] ?? ""] : type === "container" ? [attributes["image"] ?? ""] : [];
   const bare = (name: string): string => name.replace(/@.*$/, "").replace(/:[^/:]*$/, "");
-  return names.some((name) => name !== "" && (name === value || bare(name) === value || bare(name) === bare(value)));
+  return names.some((name) => name !== "" && (name === value || bare(name) === value));
 }

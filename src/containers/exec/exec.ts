@@ -10,6 +10,7 @@ import type { ExecRequest } from "../containers.ts";
 import type { ContainerDeps } from "../deps.ts";
 import { publish } from "../events.ts";
 import { execProcess } from "../start/process.ts";
+import { resolveUser } from "../oci/user.ts";
 import { startExitCode } from "../start/start.ts";
 import { frame } from "../frames.ts";
 import type { Execs } from "./execs.ts";
@@ -23,6 +24,9 @@ export function createExec(deps: ExecDeps, ref: string, request: ExecRequest, ca
   const container = deps.records.get(ref);
   checkRunning(container);
   if (request.args.length === 0) throw new EngineError("invalid", "No exec command specified");
+  // numbers need no look-up, and the start finds their groups
+  if (request.user !== "" && !/^\d+(:\d+)?$/.test(request.user))
+    resolveUser(container.paths.rootfs, { user: request.user, groups: [] });
   const id = newId();
   deps.execs.add(id, container.id, request);
   publish(deps.events, container, `exec_create: ${request.args.join(" ")}`, caller, { execID: id });
