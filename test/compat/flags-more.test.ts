@@ -484,6 +484,13 @@ describe.each(clientNames)("%s run", (name) => {
     expect((await cli(["run", "--rm", "--mac-address", "bogus", "busybox", "true"])).status).toBe(125);
   });
 
+  test("--network host has the host's names, and what --add-host adds", async () => {
+    const hosts = (await readFile("/etc/hosts", "utf8")).replace(/\n*$/, "");
+    expect(await sh(["--network", "host", "--add-host", "db:10.1.2.3"], "cat /etc/hosts")).toBe(
+      `${hosts}\n10.1.2.3\tdb`,
+    );
+  });
+
   test("--sig-proxy=false keeps signals from the container", async () => {
     const c = `${name}-proxy`;
     await cli([

@@ -31,6 +31,8 @@ export interface HostsInput {
     readonly hostname: string;
   }[];
   readonly ipv6: boolean;
+  /** The host's own file, for a container with the host's network: it stands in place of the fixed rows. */
+  readonly hostFile?: string;
 }
 
 /** Content of /etc/hosts: the fixed rows, extra hosts, links, own name (moby parity, with its order and tabs). */
@@ -49,7 +51,10 @@ export function hostsFile(input: HostsInput): string {
   const shown = [...fixed, ...extra, ...links, ...own].filter(
     ({ ip }) => input.ipv6 || isIP(ip) !== 6 || extra.some((row) => row.ip === ip),
   );
-  return shown.map(({ ip, names: words }) => `${ip}\t${words.join(" ")}\n`).join("");
+  const { hostFile } = input;
+  const rows = hostFile ? shown.slice(fixed.length) : shown;
+  const base = hostFile ? `${hostFile.replace(/\n*$/, "")}\n` : "";
+  return base + rows.map(({ ip, names: words }) => `${ip}\t${words.join(" ")}\n`).join("");
 }
 
 /** A host name with dots is known by its first part, too. */

@@ -15,7 +15,8 @@ export async function writeEtcFiles(deps: ContainerDeps, container: Container, s
   const hostNetwork = plan.network.mode === "host";
   const addresses = sandbox.endpoints.flatMap((endpoint) => [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== ""));
   const { resolv } = plan;
-  const hosts = hostsFile({ hostname: plan.hostname, domainname: plan.domainname, addresses, extraHosts: resolv.extraHosts, links: linked(deps, container).map((link) => ({ ...link, alias: link.alias })), ipv6: ipv6 || hostNetwork });
+  const ownHosts = hostNetwork ? await readFile("/etc/hosts", "utf8").catch(() => "") : ""; // none: the usual rows
+  const hosts = hostsFile({ hostname: plan.hostname, domainname: plan.domainname, addresses, extraHosts: resolv.extraHosts, links: linked(deps, container).map((link) => ({ ...link, alias: link.alias })), ipv6: ipv6 || hostNetwork, hostFile: ownHosts });
   await Promise.all([
     writeFile(paths.hosts, hosts, { mode: 0o644 }),
     writeFile(paths.hostname, hostnameFile(plan.hostname), { mode: 0o644 }),
