@@ -16,7 +16,9 @@ const mountsBelow = (folder) =>
     .reverse();
 
 async function removeObjects() {
-  if (!existsSync(engine.dataRoot) || !existsSync(engine.program)) return;
+  if (!existsSync(engine.dataRoot)) return;
+  if (!existsSync(bun)) installModules(say);
+  if (!existsSync(engine.program)) run(bun, ["scripts/build.ts"], { stdio: ["ignore", "ignore", "inherit"] });
   if (daemonPid() === undefined) {
     // only a daemon knows what its containers hold
     spawn(engine.program, daemonArgs, { detached: true, stdio: "ignore", cwd: "/" }).unref();
