@@ -1,4 +1,5 @@
 import { EngineError } from "../../base/errors.ts";
+import { ulimitNames } from "../../spec/ulimit-names.ts";
 import { parseInteger } from "./integer.ts";
 
 export interface Ulimit {
@@ -7,31 +8,13 @@ export interface Ulimit {
   readonly Hard: number;
 }
 
-const names = new Set([
-  "core",
-  "cpu",
-  "data",
-  "fsize",
-  "locks",
-  "memlock",
-  "msgqueue",
-  "nice",
-  "nofile",
-  "nproc",
-  "rss",
-  "rtprio",
-  "rttime",
-  "sigpending",
-  "stack",
-]);
-
 /** go-units ParseUlimit: `nofile=1024[:2048]`, -1 for unlimited. */
 export function parseUlimit(text: string): Ulimit {
   const invalid = (message: string): EngineError => new EngineError("invalid", message, { value: text });
   const equals = text.indexOf("=");
   if (equals < 0) throw invalid(`invalid ulimit argument: ${text}`);
   const Name = text.slice(0, equals);
-  if (!names.has(Name)) throw invalid(`invalid ulimit type: ${Name}`);
+  if (!ulimitNames.has(Name)) throw invalid(`invalid ulimit type: ${Name}`);
   const limits = text.slice(equals + 1).split(":");
   if (limits.length > 2)
     throw invalid(

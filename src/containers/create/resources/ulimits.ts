@@ -1,25 +1,7 @@
 import { EngineError } from "../../../base/errors.ts";
 import type { Resources } from "../../../spec/engine/types.gen.ts";
+import { ulimitNames } from "../../../spec/ulimit-names.ts";
 import type { ProcessPlan } from "../../plan.ts";
-
-/** Names without RLIMIT_, as Docker takes them. `as` is left out: the start-up of a container cannot live with it. */
-const known = new Set([
-  "core",
-  "cpu",
-  "data",
-  "fsize",
-  "locks",
-  "memlock",
-  "msgqueue",
-  "nice",
-  "nofile",
-  "nproc",
-  "rss",
-  "rtprio",
-  "rttime",
-  "sigpending",
-  "stack",
-]);
 
 type Ulimit = { readonly name: string; readonly soft: number; readonly hard: number };
 
@@ -35,7 +17,7 @@ export function planUlimits(
 
 function checked(limit: Ulimit): Ulimit {
   const { name, soft, hard } = limit;
-  if (!known.has(name)) throw new EngineError("invalid", `invalid ulimit type: ${name}`, { name });
+  if (!ulimitNames.has(name)) throw new EngineError("invalid", `invalid ulimit type: ${name}`, { name });
   for (const value of [soft, hard]) {
     if (!Number.isSafeInteger(value) || value < -1)
       throw new EngineError("invalid", `invalid ulimit argument: ${name}=${soft}:${hard}`, { name });
