@@ -34,7 +34,13 @@ export class KeyedLock {
 async function waitFor(turn: Promise<void>, options: { timeoutMs: number; what: string; signal?: AbortSignal }) {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => reject(new EngineError("deadline", `${options.what} is busy: another operation on it did not end in ${options.timeoutMs / 1000}s`)),
+    () =>
+      reject(
+        new EngineError(
+          "deadline",
+          `${options.what} is busy: another operation on it did not end in ${options.timeoutMs / 1000}s`,
+        ),
+      ),
     options.timeoutMs,
   );
   const abort = (): void => reject(new EngineError("cancelled", `waiting for ${options.what} was cancelled`));

@@ -2,7 +2,13 @@ import type { Duplex, Readable } from "node:stream";
 import type { LogRecord } from "../logs/driver.ts";
 import type { Change } from "../snapshots/snapshotter.ts";
 import type { Caller } from "../spec/caller.ts";
-import type { ContainerConfig, HostConfig, NetworkingConfig, Resources, RestartPolicy } from "../spec/engine/types.gen.ts";
+import type {
+  ContainerConfig,
+  HostConfig,
+  NetworkingConfig,
+  Resources,
+  RestartPolicy,
+} from "../spec/engine/types.gen.ts";
 import type { Stats } from "../metrics/stats.ts";
 import type { Image } from "../images/image.ts";
 import type { Container } from "./container.ts";
@@ -13,7 +19,10 @@ import type { EndpointSettings } from "../spec/engine/types.gen.ts";
  * slash; unknown: not-found `No such container: x`. Reads answer from memory and never wait for a container.
  */
 export interface Containers {
-  create(request: CreateRequest, options: { name: string; platform: string; caller: Caller }): Promise<{ id: string; warnings: string[] }>;
+  create(
+    request: CreateRequest,
+    options: { name: string; platform: string; caller: Caller },
+  ): Promise<{ id: string; warnings: string[] }>;
   get(ref: string): Container;
   list(): readonly Container[];
   start(ref: string, options: Asked & { detachKeys?: string }): Promise<void>;
@@ -26,12 +35,20 @@ export interface Containers {
   unpause(ref: string, options: Asked): Promise<void>;
   rename(ref: string, name: string, options: Asked): Promise<void>;
   remove(ref: string, options: Asked & { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
-  update(ref: string, change: Resources & { RestartPolicy?: RestartPolicy | null | undefined }, options: Asked): Promise<{ warnings: string[] }>;
+  update(
+    ref: string,
+    change: Resources & { RestartPolicy?: RestartPolicy | null | undefined },
+    options: Asked,
+  ): Promise<{ warnings: string[] }>;
   /**
    * Registers the waiter before it returns, so that the caller can flush headers; `result` settles later. Throws
    * not-found at once.
    */
-  wait(ref: string, condition: "not-running" | "next-exit" | "removed", signal?: AbortSignal): { result: Promise<{ exitCode: number; error?: string }> };
+  wait(
+    ref: string,
+    condition: "not-running" | "next-exit" | "removed",
+    signal?: AbortSignal,
+  ): { result: Promise<{ exitCode: number; error?: string }> };
   resize(ref: string, size: { rows: number; columns: number }): Promise<void>;
   top(ref: string, psArgs: string, asked: Asked): Promise<{ titles: string[]; processes: string[][] }>;
   /** Live streams of the container. Multiplexed frames unless it has a TTY. Allowed before the start. */
@@ -40,14 +57,19 @@ export interface Containers {
   logs(ref: string, query: LogsQuery): AsyncIterable<readonly LogRecord[]>;
   /** One sample; zeros when it does not run. */
   stats(ref: string): Promise<Stats>;
-  prune(options: Asked & { keep: (container: Container) => boolean }): Promise<{ removed: string[]; reclaimedBytes: number }>;
+  prune(
+    options: Asked & { keep: (container: Container) => boolean },
+  ): Promise<{ removed: string[]; reclaimedBytes: number }>;
   /** Bytes it wrote over its image, and the image's bytes. */
   size(ref: string): Promise<{ writableBytes: number; rootfsBytes: number }>;
 
   execCreate(ref: string, request: ExecRequest, options: Asked): Promise<string>;
   exec(execId: string): Exec;
   /** Starts it detached, or gives its streams as attach does. */
-  execStart(execId: string, options: Asked & { detach: boolean; tty: boolean; size?: { rows: number; columns: number } }): Promise<Duplex | undefined>;
+  execStart(
+    execId: string,
+    options: Asked & { detach: boolean; tty: boolean; size?: { rows: number; columns: number } },
+  ): Promise<Duplex | undefined>;
   execResize(execId: string, size: { rows: number; columns: number }): Promise<void>;
 
   /** Makes an image of what the container changed. */
@@ -56,7 +78,12 @@ export interface Containers {
   statPath(ref: string, path: string): Promise<PathStat>;
   /** A tar of the path under its base name; `path/.` gives the contents. */
   readArchive(ref: string, path: string, options: Asked): Promise<{ stat: PathStat; tar: Readable }>;
-  writeArchive(ref: string, path: string, tar: Readable, options: Asked & { noOverwriteDirNonDir: boolean; copyOwner: boolean }): Promise<void>;
+  writeArchive(
+    ref: string,
+    path: string,
+    tar: Readable,
+    options: Asked & { noOverwriteDirNonDir: boolean; copyOwner: boolean },
+  ): Promise<void>;
   changes(ref: string): Promise<readonly Change[]>;
   export(ref: string, options: Asked): Promise<Readable>;
 

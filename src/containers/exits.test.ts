@@ -3,7 +3,8 @@ import { containerFixture } from "./container.fixture.ts";
 import { shouldRestart } from "./exits.ts";
 
 const id = "a".repeat(64);
-const withPolicy = (Name: "no" | "always" | "on-failure" | "unless-stopped", MaximumRetryCount = 0) => containerFixture(id, { HostConfig: { RestartPolicy: { Name, MaximumRetryCount } } });
+const withPolicy = (Name: "no" | "always" | "on-failure" | "unless-stopped", MaximumRetryCount = 0) =>
+  containerFixture(id, { HostConfig: { RestartPolicy: { Name, MaximumRetryCount } } });
 
 test.each([
   ["no", 1, false],

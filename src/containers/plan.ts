@@ -22,12 +22,18 @@ export interface ContainerPlan {
   /** Cgroup rules of `--device-cgroup-rule`, as given: `c 1:3 rwm`. */
   readonly deviceRules: readonly string[];
   /** `--gpus` and the like. No driver exists yet: a start with one fails. */
-  readonly deviceRequests: readonly { readonly driver: string; readonly capabilities: readonly (readonly string[])[] }[];
+  readonly deviceRequests: readonly {
+    readonly driver: string;
+    readonly capabilities: readonly (readonly string[])[];
+  }[];
   readonly security: SecurityPlan;
   /** Never net.* with the host's network namespace, nor IPC rows with the host's IPC namespace. */
   readonly sysctls: Readonly<Record<string, string>>;
   readonly shmSizeBytes: number;
-  readonly restart: { readonly policy: "no" | "always" | "on-failure" | "unless-stopped"; readonly maximumRetries: number };
+  readonly restart: {
+    readonly policy: "no" | "always" | "on-failure" | "unless-stopped";
+    readonly maximumRetries: number;
+  };
   readonly health: HealthPlan | null;
   readonly log: { readonly driver: string; readonly options: Readonly<Record<string, string>> };
   readonly autoRemove: boolean;
@@ -68,10 +74,31 @@ export type MountPlan = {
   /** Comes from the image's VOLUME or an unnamed `-v /path`. */
   readonly anonymous: boolean;
 } & (
-  | { readonly type: "bind"; readonly source: string; readonly createSource: boolean; readonly recursive: boolean; readonly propagation: string; readonly readOnlyRecursive: boolean }
-  | { readonly type: "volume"; readonly volume: string; readonly driver: string; readonly labels: Readonly<Record<string, string>>; readonly options: Readonly<Record<string, string>>; readonly copy: boolean; readonly subpath: string }
+  | {
+      readonly type: "bind";
+      readonly source: string;
+      readonly createSource: boolean;
+      readonly recursive: boolean;
+      readonly propagation: string;
+      readonly readOnlyRecursive: boolean;
+    }
+  | {
+      readonly type: "volume";
+      readonly volume: string;
+      readonly driver: string;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly options: Readonly<Record<string, string>>;
+      readonly copy: boolean;
+      readonly subpath: string;
+    }
   /** `listed` in inspect's Mounts when it comes from `--mount`, not from `--tmpfs` (moby parity). */
-  | { readonly type: "tmpfs"; readonly sizeBytes: number; readonly tmpfsMode: number; readonly options: readonly string[]; readonly listed: boolean }
+  | {
+      readonly type: "tmpfs";
+      readonly sizeBytes: number;
+      readonly tmpfsMode: number;
+      readonly options: readonly string[];
+      readonly listed: boolean;
+    }
   | { readonly type: "image"; readonly source: string; readonly subpath: string }
 );
 
@@ -134,7 +161,10 @@ export interface SecurityPlan {
   readonly privileged: boolean;
   /** Final capability set, `CAP_...` names: default + added - dropped, or all when privileged. */
   readonly capabilities: readonly string[];
-  readonly seccomp: { readonly kind: "default" } | { readonly kind: "unconfined" } | { readonly kind: "profile"; readonly profile: string };
+  readonly seccomp:
+    | { readonly kind: "default" }
+    | { readonly kind: "unconfined" }
+    | { readonly kind: "profile"; readonly profile: string };
   readonly noNewPrivileges: boolean;
   /** Empty where the host has no AppArmor or nothing was asked. */
   readonly apparmorProfile: string;

@@ -12,7 +12,8 @@ interface Size {
 
 export async function resizeContainer(deps: ContainerDeps, ref: string, size: Size): Promise<void> {
   const container = deps.records.get(ref);
-  if (!isLive(container.state)) throw new EngineError("conflict", `container ${container.id} is not running`, { id: container.id });
+  if (!isLive(container.state))
+    throw new EngineError("conflict", `container ${container.id} is not running`, { id: container.id });
   await deps.monitor.resize(container.id, undefined, size);
   publish(deps.events, container, "resize", engineCaller, { height: String(size.rows), width: String(size.columns) });
 }

@@ -7,7 +7,12 @@ import { isLive } from "./books/state.ts";
 const psTimeoutMs = 10_000;
 
 /** The container's processes as the host's ps shows them, with the caller's ps arguments (moby parity). */
-export async function topContainer(deps: ContainerDeps, ref: string, psArgs: string, caller: Caller): Promise<{ titles: string[]; processes: string[][] }> {
+export async function topContainer(
+  deps: ContainerDeps,
+  ref: string,
+  psArgs: string,
+  caller: Caller,
+): Promise<{ titles: string[]; processes: string[][] }> {
   const container = deps.records.get(ref);
   const { id, plan, state } = container;
   if (!isLive(state)) throw new EngineError("conflict", `container ${id} is not running`, { id });
@@ -19,8 +24,13 @@ export async function topContainer(deps: ContainerDeps, ref: string, psArgs: str
   }
   const pids = new Set(await deps.runtimes.get(plan.runtime).driver.pids(id));
   const child = Bun.spawn(["ps", ...args], { stdout: "pipe", stderr: "pipe", timeout: psTimeoutMs });
-  const [output, errors, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
-  if (status !== 0) throw new EngineError("internal", `error running ps: ${errors.trim() || `exit status ${status}`}`, { psArgs });
+  const [output, errors, status] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (status !== 0)
+    throw new EngineError("internal", `error running ps: ${errors.trim() || `exit status ${status}`}`, { psArgs });
   const table = parsePs(output, pids);
   publish(deps.events, container, "top", caller);
   return table;

@@ -82,13 +82,11 @@ export function openEventLog({
     },
     history(sinceNs) {
       flush();
-      return since
-        .all(sinceNs)
-        .map((row) => ({
-          ...(JSON.parse(row.event) as EventInput),
-          sequence: row.sequence,
-          timeNs: BigInt(row.time_ns),
-        }));
+      return since.all(sinceNs).map((row) => ({
+        ...(JSON.parse(row.event) as EventInput),
+        sequence: row.sequence,
+        timeNs: BigInt(row.time_ns),
+      }));
     },
     get listeners() {
       return listeners.size;

@@ -28,7 +28,7 @@ export function peerGone(fd: number): boolean {
     if (code === 4 /* EINTR */) return false;
     throw new SyscallError("poll", code);
   }
-  return (pollfd.readInt16LE(6) & (0x10 /* POLLHUP */ | 0x8 /* POLLERR */ | 0x20) /* POLLNVAL */) !== 0;
+  return (pollfd.readInt16LE(6) & (0x10 /* POLLHUP */ | 0x8 /* POLLERR */ | 0x20)) /* POLLNVAL */ !== 0;
 }
 
 /**

@@ -18,18 +18,20 @@ export function runtimeError(
 
 /** crun's words for a program that cannot be run become runc's, in the case of Go's errors: clients look for those. */
 function asRunc(text: string): string {
-  return text
-    .replace(/executable file `([^`]*)` not found in \$PATH(?:: No such file or directory)?/, (_all, name: string) =>
-      name.includes("/")
-        ? `exec: "${name}": stat ${name}: no such file or directory`
-        : `exec: "${name}": executable file not found in $PATH`,
-    )
-    // crun's word for a folder that is to be run; runc says permission denied, which clients turn into 126
-    .replace(/open executable: operation not permitted/i, "open executable: permission denied")
-    .replace(
-      /: (No such file or directory|Permission denied|Is a directory|Not a directory|Exec format error|Operation not permitted)/g,
-      (words) => words.toLowerCase(),
-    );
+  return (
+    text
+      .replace(/executable file `([^`]*)` not found in \$PATH(?:: No such file or directory)?/, (_all, name: string) =>
+        name.includes("/")
+          ? `exec: "${name}": stat ${name}: no such file or directory`
+          : `exec: "${name}": executable file not found in $PATH`,
+      )
+      // crun's word for a folder that is to be run; runc says permission denied, which clients turn into 126
+      .replace(/open executable: operation not permitted/i, "open executable: permission denied")
+      .replace(
+        /: (No such file or directory|Permission denied|Is a directory|Not a directory|Exec format error|Operation not permitted)/g,
+        (words) => words.toLowerCase(),
+      )
+  );
 }
 
 const wording = {

@@ -59,10 +59,14 @@ export async function removeCgroupsOf(bundle: string): Promise<void> {
 
 function cgroupsPathOf(bundle: string): string | undefined {
   try {
-    const config = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")) as { linux?: { cgroupsPath?: unknown } };
+    const config = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")) as {
+      linux?: { cgroupsPath?: unknown };
+    };
     const path = config.linux?.cgroupsPath;
     // `slice:prefix:name` is systemd's to remove
-    return typeof path === "string" && /[^/.]/.test(path) && !path.includes(":") && !path.split("/").includes("..") ? path : undefined;
+    return typeof path === "string" && /[^/.]/.test(path) && !path.includes(":") && !path.split("/").includes("..")
+      ? path
+      : undefined;
   } catch {
     return undefined; // no bundle: nothing was created
   }

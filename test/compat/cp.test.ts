@@ -39,7 +39,9 @@ describe.each(clientNames)("%s cp", (name) => {
       if (state === "running") await cli(["stop", "-t", "0", c]);
     }
     await cli(["start", c]);
-    expect((await cli(["exec", c, "stat", "-c", "%a %s", "/tmp/tree/sub/file", "/vol/odd-stopped"])).stdout).toBe("640 8\n644 1000\n");
+    expect((await cli(["exec", c, "stat", "-c", "%a %s", "/tmp/tree/sub/file", "/vol/odd-stopped"])).stdout).toBe(
+      "640 8\n644 1000\n",
+    );
     await cli(["rm", "-f", "-v", c]);
   });
 
@@ -61,7 +63,16 @@ test("a link in the container leads nowhere outside, in either direction", async
   const canary = join(folder, "canary");
   await mkdir(canary);
   await writeFile(join(canary, "secret"), "host\n");
-  await daemon.ok("run", "-d", "--name", "linker", "busybox", "sh", "-c", `ln -s ${canary} /out; ln -s / /root/up; while :; do ln -sfn ${canary} /flip; rm -f /flip; mkdir /flip; rmdir /flip; done`);
+  await daemon.ok(
+    "run",
+    "-d",
+    "--name",
+    "linker",
+    "busybox",
+    "sh",
+    "-c",
+    `ln -s ${canary} /out; ln -s / /root/up; while :; do ln -sfn ${canary} /flip; rm -f /flip; mkdir /flip; rmdir /flip; done`,
+  );
   const from = await daemon.docker(["cp", "linker:/out/secret", join(folder, "stolen")]);
   expect(from.status).toBe(1);
   await writeFile(join(folder, "evil"), "evil\n");
@@ -89,7 +100,9 @@ test("an archive with links, .. and devices unpacks inside the container only", 
   await writeFile(join(stage, "link/berth-was-here"), "x");
   const second = new Uint8Array(await Bun.$`tar -C ${stage} -cf - link/berth-was-here`.arrayBuffer());
   await daemon.docker(["cp", "-", "target:/tmp"], { stdin: second });
-  const dots = new Uint8Array(await Bun.$`tar -C ${stage} -P --transform=s,^link,../../../../../tmp/berth-escaped, -cf - link`.arrayBuffer());
+  const dots = new Uint8Array(
+    await Bun.$`tar -C ${stage} -P --transform=s,^link,../../../../../tmp/berth-escaped, -cf - link`.arrayBuffer(),
+  );
   expect((await daemon.docker(["cp", "-", "target:/tmp"], { stdin: dots })).status).toBe(1);
   expect(await Bun.file("/etc/berth-was-here").exists()).toBe(false);
   expect(await Bun.file("/tmp/berth-escaped/berth-was-here").exists()).toBe(false);
@@ -98,7 +111,15 @@ test("an archive with links, .. and devices unpacks inside the container only", 
 
 test("a decompressor of the image is never run on the host", async () => {
   // CVE-2026-41567: PUT archive ran the container's xz
-  await daemon.ok("run", "--name", "xz", "busybox", "sh", "-c", "printf '#!/bin/sh\\ntouch /tmp/berth-xz-ran\\n' > /bin/xz; chmod +x /bin/xz");
+  await daemon.ok(
+    "run",
+    "--name",
+    "xz",
+    "busybox",
+    "sh",
+    "-c",
+    "printf '#!/bin/sh\\ntouch /tmp/berth-xz-ran\\n' > /bin/xz; chmod +x /bin/xz",
+  );
   const packed = new Uint8Array(await Bun.$`tar -C /etc -cJf - hostname`.arrayBuffer());
   expect((await daemon.docker(["cp", "-", "xz:/root"], { stdin: packed })).status).toBe(0);
   expect(await Bun.file("/tmp/berth-xz-ran").exists()).toBe(false);

@@ -28,7 +28,15 @@ async function split(stream: NodeJS.ReadableStream): Promise<{ stdout: string; s
 }
 
 test("create, attach with stdin, start, wait, remove", async () => {
-  const container = await docker.createContainer({ Image: "busybox", Cmd: ["sh", "-c", "cat; echo err >&2; exit 6"], OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true });
+  const container = await docker.createContainer({
+    Image: "busybox",
+    Cmd: ["sh", "-c", "cat; echo err >&2; exit 6"],
+    OpenStdin: true,
+    StdinOnce: true,
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+  });
   const stream = await container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true });
   const output = split(stream);
   await container.start();
@@ -42,7 +50,11 @@ test("create, attach with stdin, start, wait, remove", async () => {
 test("exec with hijack and without, and its inspect", async () => {
   const container = await docker.createContainer({ Image: "busybox", Cmd: ["sleep", "600"] });
   await container.start();
-  const exec = await container.exec({ Cmd: ["sh", "-c", "echo out; echo err >&2; exit 5"], AttachStdout: true, AttachStderr: true });
+  const exec = await container.exec({
+    Cmd: ["sh", "-c", "echo out; echo err >&2; exit 5"],
+    AttachStdout: true,
+    AttachStderr: true,
+  });
   expect((await exec.inspect()).ExitCode).toBeNull();
   expect(await split(await exec.start({}))).toEqual({ stdout: "out\n", stderr: "err\n" });
   expect((await exec.inspect()).ExitCode).toBe(5);
@@ -56,7 +68,10 @@ test("exec with hijack and without, and its inspect", async () => {
 });
 
 test("logs, with and without follow", async () => {
-  const container = await docker.createContainer({ Image: "busybox", Cmd: ["sh", "-c", "echo one; sleep 0.2; echo two"] });
+  const container = await docker.createContainer({
+    Image: "busybox",
+    Cmd: ["sh", "-c", "echo one; sleep 0.2; echo two"],
+  });
   await container.start();
   const followed = await split(await container.logs({ follow: true, stdout: true, stderr: true }));
   expect(followed.stdout).toBe("one\ntwo\n");
@@ -66,7 +81,11 @@ test("logs, with and without follow", async () => {
 });
 
 test("stats once and as a stream", async () => {
-  const container = await docker.createContainer({ Image: "busybox", Cmd: ["sh", "-c", "while :; do :; done"], HostConfig: { Memory: 64 << 20 } });
+  const container = await docker.createContainer({
+    Image: "busybox",
+    Cmd: ["sh", "-c", "while :; do :; done"],
+    HostConfig: { Memory: 64 << 20 },
+  });
   await container.start();
   const once = await container.stats({ stream: false });
   expect(once.memory_stats.limit).toBe(64 << 20);
@@ -84,7 +103,8 @@ test("events come as they happen and carry labels", async () => {
   const stream = await docker.getEvents({ filters: { label: ["watch=me"] } });
   const actions: string[] = [];
   stream.on("data", (chunk: Buffer) => {
-    for (const line of chunk.toString().split("\n").filter(Boolean)) actions.push((JSON.parse(line) as { Action: string }).Action);
+    for (const line of chunk.toString().split("\n").filter(Boolean))
+      actions.push((JSON.parse(line) as { Action: string }).Action);
   });
   const container = await docker.createContainer({ Image: "busybox", Cmd: ["true"], Labels: { watch: "me" } });
   await container.start();

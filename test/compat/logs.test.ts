@@ -11,11 +11,16 @@ afterAll(() => daemon[Symbol.asyncDispose](), 60_000);
 
 describe.each(clientNames)("%s logs", (name) => {
   const cli = (args: string[], options = {}) => client(daemon, name)(args, options);
-  const run = (c: string, flags: string[], line: string) => cli(["run", "--name", c, ...flags, "busybox", "sh", "-c", line]);
+  const run = (c: string, flags: string[], line: string) =>
+    cli(["run", "--name", c, ...flags, "busybox", "sh", "-c", line]);
 
   test("gives both streams, the tail, times and details", async () => {
     const c = `${name}-basic`;
-    await run(c, ["--log-opt", "labels=tier", "-l", "tier=web"], "echo one; sleep 0.05; echo two >&2; sleep 0.05; echo three; printf four");
+    await run(
+      c,
+      ["--log-opt", "labels=tier", "-l", "tier=web"],
+      "echo one; sleep 0.05; echo two >&2; sleep 0.05; echo three; printf four",
+    );
     const all = await cli(["logs", c]);
     expect(all.stdout).toBe("one\nthree\nfour");
     expect(all.stderr).toBe("two\n");
@@ -28,7 +33,10 @@ describe.each(clientNames)("%s logs", (name) => {
   test("--since and --until cut exactly", async () => {
     const c = `${name}-cut`;
     await run(c, [], "for i in 1 2 3 4 5; do echo $i; sleep 0.05; done");
-    const times = (await cli(["logs", "-t", c])).stdout.trim().split("\n").map((line) => line.split(" ")[0] ?? "");
+    const times = (await cli(["logs", "-t", c])).stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ")[0] ?? "");
     expect((await cli(["logs", "--since", times[2] ?? "", c])).stdout).toBe("3\n4\n5\n");
     expect((await cli(["logs", "--until", times[2] ?? "", c])).stdout).toBe("1\n2\n3\n");
     await cli(["rm", c]);
@@ -36,7 +44,20 @@ describe.each(clientNames)("%s logs", (name) => {
 
   test("-f follows to the end of the run, and gives every line once across rotation", async () => {
     const c = `${name}-follow`;
-    await cli(["run", "-d", "--name", c, "--log-opt", "max-size=100k", "--log-opt", "max-file=50", "busybox", "sh", "-c", "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; sleep 0.2; echo end"]);
+    await cli([
+      "run",
+      "-d",
+      "--name",
+      c,
+      "--log-opt",
+      "max-size=100k",
+      "--log-opt",
+      "max-file=50",
+      "busybox",
+      "sh",
+      "-c",
+      "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; sleep 0.2; echo end",
+    ]);
     const followed = await cli(["logs", "-f", c]);
     const expected = [...Array.from({ length: 20_000 }, (_, i) => `line ${i}`), "end", ""].join("\n");
     expect(followed.stdout === expected).toBe(true);
@@ -74,9 +95,25 @@ describe.each(clientNames)("%s logs", (name) => {
 test("logs are bounded unless the user says otherwise", async () => {
   await daemon.ok("create", "--name", "bounded", "busybox", "true");
   expect(await daemon.ok("inspect", "-f", "{{json .HostConfig.LogConfig}}", "bounded")).toContain('"Type":"json-file"');
-  await daemon.ok("run", "--name", "loud", "--log-opt", "max-size=50k", "--log-opt", "max-file=2", "busybox", "sh", "-c", "i=0; while [ $i -lt 20000 ]; do echo a line of some length $i; i=$((i+1)); done");
+  await daemon.ok(
+    "run",
+    "--name",
+    "loud",
+    "--log-opt",
+    "max-size=50k",
+    "--log-opt",
+    "max-file=2",
+    "busybox",
+    "sh",
+    "-c",
+    "i=0; while [ $i -lt 20000 ]; do echo a line of some length $i; i=$((i+1)); done",
+  );
   const path = await daemon.ok("inspect", "-f", "{{.LogPath}}", "loud");
-  const sizes = await Promise.all((await Array.fromAsync(new Bun.Glob("*").scan(path.replace(/\/[^/]*$/, "")))).map((file) => Bun.file(`${path.replace(/\/[^/]*$/, "")}/${file}`).size));
+  const sizes = await Promise.all(
+    (await Array.fromAsync(new Bun.Glob("*").scan(path.replace(/\/[^/]*$/, "")))).map(
+      (file) => Bun.file(`${path.replace(/\/[^/]*$/, "")}/${file}`).size,
+    ),
+  );
   expect(sizes.length).toBe(2);
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(150_000);
   expect((await daemon.docker(["logs", "--tail", "1", "loud"])).stdout).toBe("a line of some length 19999\n");

@@ -159,15 +159,13 @@ describe("exec", () => {
   test("resize changes the window, inspect tells all, a second start is told in the stream", async () => {
     const id = await create("xx");
     await daemon.request("POST", "/containers/xx/start");
-    const exec = await docker
-      .getContainer("xx")
-      .exec({
-        Cmd: ["sh", "-c", "sleep 0.3; stty size"],
-        Tty: true,
-        AttachStdout: true,
-        AttachStderr: true,
-        User: "0",
-      });
+    const exec = await docker.getContainer("xx").exec({
+      Cmd: ["sh", "-c", "sleep 0.3; stty size"],
+      Tty: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      User: "0",
+    });
     expect(await exec.inspect()).toMatchObject({
       ExitCode: null,
       Running: false,

@@ -35,45 +35,158 @@ describe.each(clientNames)("%s", (name) => {
   test("update changes limits and the restart policy of a running container", async () => {
     const c = `${name}-update`;
     await cli(["run", "-d", "--name", c, "-m", "64m", "busybox", "sleep", "600"]);
-    expect((await cli(["update", "-m", "128m", "--memory-swap", "256m", "--pids-limit", "50", "--restart", "unless-stopped", c])).stdout).toBe(`${c}\n`);
-    expect(await show(c, "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}")).toBe("134217728 50 unless-stopped");
-    const limit = await cli(["exec", c, "sh", "-c", "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"]);
+    expect(
+      (
+        await cli([
+          "update",
+          "-m",
+          "128m",
+          "--memory-swap",
+          "256m",
+          "--pids-limit",
+          "50",
+          "--restart",
+          "unless-stopped",
+          c,
+        ])
+      ).stdout,
+    ).toBe(`${c}\n`);
+    expect(await show(c, "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}")).toBe(
+      "134217728 50 unless-stopped",
+    );
+    const limit = await cli([
+      "exec",
+      c,
+      "sh",
+      "-c",
+      "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max",
+    ]);
     expect(limit.stdout).toBe("134217728\n");
     await cli(["rm", "-f", c]);
   });
 
   test("a health check turns healthy and unhealthy with what the probe says", async () => {
     const c = `${name}-health`;
-    await cli(["run", "-d", "--name", c, "--health-cmd", "test -f /ok && echo fine", "--health-interval", "100ms", "--health-retries", "2", "--health-timeout", "5s", "busybox", "sleep", "600"]);
+    await cli([
+      "run",
+      "-d",
+      "--name",
+      c,
+      "--health-cmd",
+      "test -f /ok && echo fine",
+      "--health-interval",
+      "100ms",
+      "--health-retries",
+      "2",
+      "--health-timeout",
+      "5s",
+      "busybox",
+      "sleep",
+      "600",
+    ]);
     expect(await show(c, "{{.State.Health.Status}}")).toBe("starting");
     await until("unhealthy", async () => (await show(c, "{{.State.Health.Status}}")) === "unhealthy");
     await cli(["exec", c, "touch", "/ok"]);
     await until("healthy", async () => (await show(c, "{{.State.Health.Status}}")) === "healthy");
     expect(await show(c, "{{(index .State.Health.Log 0).ExitCode}}")).toMatch(/^[01]$/);
-    expect((await cli(["ps", "-f", `name=${c}`, "-f", "health=healthy", "--format", "{{.Status}}"])).stdout).toContain("(healthy)");
+    expect((await cli(["ps", "-f", `name=${c}`, "-f", "health=healthy", "--format", "{{.Status}}"])).stdout).toContain(
+      "(healthy)",
+    );
     await cli(["rm", "-f", c]);
   });
 });
 
 test("--health-on-failure restarts, kills or stops an unhealthy container", async () => {
   const health = ["--health-cmd", "false", "--health-interval", "50ms", "--health-retries", "1"];
-  await daemon.berth(["run", "-d", "--name", "sick-restart", ...health, "--health-on-failure", "restart", "busybox", "sleep", "600"]);
-  await daemon.berth(["run", "-d", "--name", "sick-kill", ...health, "--health-on-failure", "kill", "busybox", "sleep", "600"]);
-  await daemon.berth(["run", "-d", "--name", "sick-stop", ...health, "--health-on-failure", "stop", "--stop-signal", "KILL", "busybox", "sleep", "600"]);
+  await daemon.berth([
+    "run",
+    "-d",
+    "--name",
+    "sick-restart",
+    ...health,
+    "--health-on-failure",
+    "restart",
+    "busybox",
+    "sleep",
+    "600",
+  ]);
+  await daemon.berth([
+    "run",
+    "-d",
+    "--name",
+    "sick-kill",
+    ...health,
+    "--health-on-failure",
+    "kill",
+    "busybox",
+    "sleep",
+    "600",
+  ]);
+  await daemon.berth([
+    "run",
+    "-d",
+    "--name",
+    "sick-stop",
+    ...health,
+    "--health-on-failure",
+    "stop",
+    "--stop-signal",
+    "KILL",
+    "busybox",
+    "sleep",
+    "600",
+  ]);
   await until("it was restarted", async () => Number(await show("sick-restart", "{{.RestartCount}}")) >= 1, 30_000);
-  await until("it was killed", async () => (await show("sick-kill", "{{.State.Status}} {{.State.ExitCode}}")) === "exited 137");
+  await until(
+    "it was killed",
+    async () => (await show("sick-kill", "{{.State.Status}} {{.State.ExitCode}}")) === "exited 137",
+  );
   await until("it was stopped", async () => (await show("sick-stop", "{{.State.Status}}")) === "exited");
 }, 60_000);
 
 test("the restart policy and health checks go on after the daemon was away", async () => {
-  await daemon.ok("run", "-d", "--name", "policy", "--restart", "always", "busybox", "sh", "-c", "while [ ! -f /tmp/end ]; do sleep 0.05; done; rm /tmp/end");
-  await daemon.ok("run", "-d", "--name", "plain", "busybox", "sh", "-c", "while [ ! -f /tmp/end ]; do sleep 0.05; done; exit 7");
+  await daemon.ok(
+    "run",
+    "-d",
+    "--name",
+    "policy",
+    "--restart",
+    "always",
+    "busybox",
+    "sh",
+    "-c",
+    "while [ ! -f /tmp/end ]; do sleep 0.05; done; rm /tmp/end",
+  );
+  await daemon.ok(
+    "run",
+    "-d",
+    "--name",
+    "plain",
+    "busybox",
+    "sh",
+    "-c",
+    "while [ ! -f /tmp/end ]; do sleep 0.05; done; exit 7",
+  );
   const pid = await show("policy", "{{.State.Pid}}");
-  await daemon.ok("run", "-d", "--name", "probed", "--health-cmd", "true", "--health-interval", "100ms", "busybox", "sleep", "600");
+  await daemon.ok(
+    "run",
+    "-d",
+    "--name",
+    "probed",
+    "--health-cmd",
+    "true",
+    "--health-interval",
+    "100ms",
+    "busybox",
+    "sleep",
+    "600",
+  );
   const roots = await Promise.all(["policy", "plain"].map((c) => show(c, "{{.State.Pid}}")));
   await daemon.kill();
   for (const root of roots) await Bun.write(`/proc/${root}/root/tmp/end`, "");
-  await until("both ended", async () => (await Promise.all(roots.map((root) => Bun.file(`/proc/${root}/cmdline`).exists()))).every((there) => !there));
+  await until("both ended", async () =>
+    (await Promise.all(roots.map((root) => Bun.file(`/proc/${root}/cmdline`).exists()))).every((there) => !there),
+  );
   await daemon.start();
   await until("the policy acted", async () => (await show("policy", "{{.State.Status}}")) === "running");
   expect(await show("policy", "{{.State.Pid}}")).not.toBe(pid);

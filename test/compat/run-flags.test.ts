@@ -39,21 +39,48 @@ describe.each(clientNames)("%s run", (name) => {
     const labels = join(folder, `${name}.labels`);
     await writeFile(labels, "from.file=yes\n");
     const cid = join(folder, `${name}.cid`);
-    await cli(["create", "--name", `${name}-kept`, "-l", "a=1", "--label-file", labels, "--cidfile", cid, "--annotation", "x.y=z", "busybox", "true"]);
-    expect(await daemon.ok("inspect", "-f", "{{json .Config.Labels}} {{json .HostConfig.Annotations}}", `${name}-kept`)).toBe('{"a":"1","from.file":"yes"} {"x.y":"z"}');
+    await cli([
+      "create",
+      "--name",
+      `${name}-kept`,
+      "-l",
+      "a=1",
+      "--label-file",
+      labels,
+      "--cidfile",
+      cid,
+      "--annotation",
+      "x.y=z",
+      "busybox",
+      "true",
+    ]);
+    expect(
+      await daemon.ok("inspect", "-f", "{{json .Config.Labels}} {{json .HostConfig.Annotations}}", `${name}-kept`),
+    ).toBe('{"a":"1","from.file":"yes"} {"x.y":"z"}');
     expect(await readFile(cid, "utf8")).toBe(await daemon.ok("inspect", "-f", "{{.Id}}", `${name}-kept`));
     await cli(["rm", `${name}-kept`]);
   });
 
   test("--read-only, --tmpfs, -v and --mount shape the file system", async () => {
     expect(await sh(["--read-only"], "touch /x 2>&1 || echo refused")).toContain("refused");
-    expect(await sh(["--read-only", "--tmpfs", "/scratch:size=1m"], "touch /scratch/x && df -k /scratch | tail -1 | awk '{print $2}'")).toBe("1024");
+    expect(
+      await sh(
+        ["--read-only", "--tmpfs", "/scratch:size=1m"],
+        "touch /scratch/x && df -k /scratch | tail -1 | awk '{print $2}'",
+      ),
+    ).toBe("1024");
     await writeFile(join(folder, "shared"), "from the host\n");
-    expect(await sh(["-v", `${folder}:/data:ro`], "cat /data/shared; touch /data/x 2>&1 || echo refused")).toMatch(/^from the host\n[\s\S]*refused$/);
-    expect(await sh(["--mount", `type=bind,src=${folder},dst=/data`], "echo new > /data/made; cat /data/made")).toBe("new");
+    expect(await sh(["-v", `${folder}:/data:ro`], "cat /data/shared; touch /data/x 2>&1 || echo refused")).toMatch(
+      /^from the host\n[\s\S]*refused$/,
+    );
+    expect(await sh(["--mount", `type=bind,src=${folder},dst=/data`], "echo new > /data/made; cat /data/made")).toBe(
+      "new",
+    );
     const missing = await cli(["run", "--rm", "--mount", "type=bind,src=/nonexist,dst=/data", "busybox", "true"]);
     expect(missing.status).toBe(125);
-    expect(missing.stderr).toContain('invalid mount config for type "bind": bind source path does not exist: /nonexist');
+    expect(missing.stderr).toContain(
+      'invalid mount config for type "bind": bind source path does not exist: /nonexist',
+    );
   });
 
   test("named and anonymous volumes keep and lose their data as they should", async () => {
@@ -72,33 +99,82 @@ describe.each(clientNames)("%s run", (name) => {
 
   test("a new volume gets what the image has at its place, with owners and modes", async () => {
     const volume = `${name}-copy`;
-    expect(await sh(["-v", `${volume}:/etc`], "cat /etc/passwd | head -1; stat -c %a /etc/passwd")).toBe("root:x:0:0:root:/root:/bin/sh\n644");
+    expect(await sh(["-v", `${volume}:/etc`], "cat /etc/passwd | head -1; stat -c %a /etc/passwd")).toBe(
+      "root:x:0:0:root:/root:/bin/sh\n644",
+    );
     await cli(["volume", "rm", volume]);
   });
 
   test("capabilities, privileges and security options are Docker's", async () => {
-    const effective = (flags: string[]): Promise<string> => sh(flags, "grep CapEff /proc/self/status | awk '{print $2}'");
+    const effective = (flags: string[]): Promise<string> =>
+      sh(flags, "grep CapEff /proc/self/status | awk '{print $2}'");
     expect(await effective([])).toBe("00000000a80425fb");
     expect(await effective(["--cap-drop", "ALL", "--cap-add", "NET_ADMIN"])).toBe("0000000000001000");
     expect(await sh(["--privileged"], "grep -c . /proc/keys > /dev/null && echo open")).toBe("open");
-    expect(await sh([], "grep Seccomp: /proc/self/status | awk '{print $2}'; unshare -U true 2>&1 || echo refused")).toMatch(/^2\n[\s\S]*refused$/);
-    expect(await sh(["--security-opt", "seccomp=unconfined"], "grep Seccomp: /proc/self/status | awk '{print $2}'")).toBe("0");
-    expect(await sh(["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status | awk '{print $2}'")).toBe("1");
-    expect(await sh([], "cat /proc/kcore 2>&1 | head -c 1; ls /proc/acpi 2>/dev/null | wc -l; grep CapInh /proc/self/status")).toContain("CapInh:\t0000000000000000");
+    expect(
+      await sh([], "grep Seccomp: /proc/self/status | awk '{print $2}'; unshare -U true 2>&1 || echo refused"),
+    ).toMatch(/^2\n[\s\S]*refused$/);
+    expect(
+      await sh(["--security-opt", "seccomp=unconfined"], "grep Seccomp: /proc/self/status | awk '{print $2}'"),
+    ).toBe("0");
+    expect(
+      await sh(["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status | awk '{print $2}'"),
+    ).toBe("1");
+    expect(
+      await sh(
+        [],
+        "cat /proc/kcore 2>&1 | head -c 1; ls /proc/acpi 2>/dev/null | wc -l; grep CapInh /proc/self/status",
+      ),
+    ).toContain("CapInh:\t0000000000000000");
   });
 
   test("limits are enforced, and an OOM kill is told", async () => {
     const c = `${name}-oom`;
-    const result = await cli(["run", "--name", c, "-m", "16m", "--memory-swap", "16m", "busybox", "sh", "-c", "head -c 200m /dev/zero | tail"]);
+    const result = await cli([
+      "run",
+      "--name",
+      c,
+      "-m",
+      "16m",
+      "--memory-swap",
+      "16m",
+      "busybox",
+      "sh",
+      "-c",
+      "head -c 200m /dev/zero | tail",
+    ]);
     expect(result.status).not.toBe(0);
     const big = `${name}-oom2`;
-    const killed = await cli(["run", "--name", big, "-m", "8m", "--memory-swap", "8m", "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]);
+    const killed = await cli([
+      "run",
+      "--name",
+      big,
+      "-m",
+      "8m",
+      "--memory-swap",
+      "8m",
+      "busybox",
+      "dd",
+      "if=/dev/zero",
+      "of=/dev/null",
+      "bs=64M",
+      "count=1",
+    ]);
     expect(killed.status).toBe(137);
     expect(await daemon.ok("inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", big)).toBe("true 137");
     await cli(["rm", c, big]);
-    expect(await sh(["--pids-limit", "5"], "for i in 1 2 3 4 5 6 7; do sleep 1 & done 2>&1; wait; echo end")).toContain("fork");
-    expect(await sh(["--cpus", "0.5"], "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cat /sys/fs/cgroup/cpu.max")).toMatch(/^50000/);
-    expect(await sh(["--cpu-shares", "512"], "cat /sys/fs/cgroup/cpu/cpu.shares 2>/dev/null || cat /sys/fs/cgroup/cpu.weight")).toMatch(/^(512|20|5\d)$/);
+    expect(await sh(["--pids-limit", "5"], "for i in 1 2 3 4 5 6 7; do sleep 1 & done 2>&1; wait; echo end")).toContain(
+      "fork",
+    );
+    expect(
+      await sh(["--cpus", "0.5"], "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cat /sys/fs/cgroup/cpu.max"),
+    ).toMatch(/^50000/);
+    expect(
+      await sh(
+        ["--cpu-shares", "512"],
+        "cat /sys/fs/cgroup/cpu/cpu.shares 2>/dev/null || cat /sys/fs/cgroup/cpu.weight",
+      ),
+    ).toMatch(/^(512|20|5\d)$/);
     expect(await sh(["--cpuset-cpus", "0"], "grep Cpus_allowed_list /proc/self/status | awk '{print $2}'")).toBe("0");
     expect(await sh(["--ulimit", "nofile=100:200"], "ulimit -n; ulimit -Hn")).toBe("100\n200");
     expect(await sh(["--shm-size", "1m"], "df -k /dev/shm | tail -1 | awk '{print $2}'")).toBe("1024");
@@ -115,7 +191,9 @@ describe.each(clientNames)("%s run", (name) => {
     const c = `${name}-ns`;
     await cli(["run", "-d", "--name", c, "--ipc", "shareable", "busybox", "sleep", "600"]);
     expect(await sh(["--pid", `container:${c}`], "ps | grep -c '[s]leep 600'")).toBe("1");
-    expect(await sh(["--network", `container:${c}`], "hostname -i 2>/dev/null; ip -4 addr show eth0 | grep -c inet")).toContain("1");
+    expect(
+      await sh(["--network", `container:${c}`], "hostname -i 2>/dev/null; ip -4 addr show eth0 | grep -c inet"),
+    ).toContain("1");
     const own = await cli(["exec", c, "readlink", "/proc/1/ns/ipc"]);
     expect(await sh(["--ipc", `container:${c}`], "readlink /proc/self/ns/ipc")).toBe(own.stdout.trim());
     await cli(["rm", "-f", c]);
@@ -126,7 +204,9 @@ describe.each(clientNames)("%s run", (name) => {
     expect(await sh(["--device", "/dev/fuse:/dev/f"], "test -c /dev/f && echo there")).toBe("there");
     expect(await sh(["--init"], "ps | head -2 | tail -1")).toContain("docker-init");
     expect(await sh(["--add-host", "db:10.1.2.3"], "grep db /etc/hosts")).toBe("10.1.2.3\tdb");
-    expect(await sh(["--dns", "10.9.9.9", "--dns-search", "corp.test"], "cat /etc/resolv.conf")).toMatch(/nameserver 10\.9\.9\.9[\s\S]*search corp\.test|search corp\.test[\s\S]*nameserver 10\.9\.9\.9/);
+    expect(await sh(["--dns", "10.9.9.9", "--dns-search", "corp.test"], "cat /etc/resolv.conf")).toMatch(
+      /nameserver 10\.9\.9\.9[\s\S]*search corp\.test|search corp\.test[\s\S]*nameserver 10\.9\.9\.9/,
+    );
     expect(await sh(["--oom-score-adj", "500"], "cat /proc/self/oom_score_adj")).toBe("500");
   });
 
@@ -141,10 +221,14 @@ describe.each(clientNames)("%s run", (name) => {
       expect(result.status).toBe(125);
       return result.stderr;
     };
-    expect(await refused("--restart", "always")).toContain("conflicting options: cannot specify both --restart and --rm");
+    expect(await refused("--restart", "always")).toContain(
+      "conflicting options: cannot specify both --restart and --rm",
+    );
     expect(await refused("--cap-add", "NOPE")).toContain('unknown capability: "CAP_NOPE"');
     expect(await refused("-v", "/a:/x", "-v", "/b:/x")).toContain("Duplicate mount point: /x");
-    expect(await refused("-w", "rel")).toContain("the working directory 'rel' is invalid, it needs to be an absolute path");
+    expect(await refused("-w", "rel")).toContain(
+      "the working directory 'rel' is invalid, it needs to be an absolute path",
+    );
     expect(await refused("-p", "99999:80")).toContain("99999");
     expect(await refused("--runtime", "nosuch")).toContain("unknown or invalid runtime name: nosuch");
     expect(await refused("--log-driver", "nosuch")).toContain("nosuch");

@@ -10,5 +10,7 @@ export interface Client {
 export const clientNames = ["docker", "berth"] as const;
 
 export function client(daemon: TestDaemon, name: (typeof clientNames)[number]): Client {
-  return Object.defineProperty((args: readonly string[], options?: RunOptions) => daemon[name](args, options), "name", { value: name }) as Client;
+  return Object.defineProperty((args: readonly string[], options?: RunOptions) => daemon[name](args, options), "name", {
+    value: name,
+  }) as Client;
 }

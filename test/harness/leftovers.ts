@@ -28,8 +28,12 @@ export async function leftovers(daemon: TestDaemon): Promise<Leftovers> {
   const bridge = await bridgeOf(daemon);
   const links = (await run(["ip", "-o", "link", "show", "master", bridge])).stdout.split("\n").filter(Boolean);
   // The engine's tables have its bridge's name; those of other engines on this machine are not ours to look at.
-  const tables = (await run(["nft", "list", "tables"])).stdout.split("\n").filter((line) => line.endsWith(` ${bridge}`));
-  const rules = await Promise.all(tables.map(async (table) => (await run(["nft", "list", ...table.split(" ")])).stdout));
+  const tables = (await run(["nft", "list", "tables"])).stdout
+    .split("\n")
+    .filter((line) => line.endsWith(` ${bridge}`));
+  const rules = await Promise.all(
+    tables.map(async (table) => (await run(["nft", "list", ...table.split(" ")])).stdout),
+  );
   return {
     mounts: (await mounts(daemon.folder)).length,
     namespaces: await list(join(daemon.execRoot, "netns")),
@@ -38,25 +42,37 @@ export async function leftovers(daemon: TestDaemon): Promise<Leftovers> {
     snapshots: (await snapshotsOf(daemon)).length,
     cgroups: await cgroupsOf(daemon),
     links: links.map((line) => line.split(": ")[1] ?? ""),
-    elements: rules.flatMap((text) => text.match(/elements = \{[^}]*\}/g) ?? []).sort().join("\n"),
+    elements: rules
+      .flatMap((text) => text.match(/elements = \{[^}]*\}/g) ?? [])
+      .sort()
+      .join("\n"),
     volumes: await daemon.ok("volume", "ls", "-q"),
   };
 }
 
 /** Writable snapshots: folders that hold an `upper`. */
 async function snapshotsOf(daemon: TestDaemon): Promise<string[]> {
-  return Array.fromAsync(new Bun.Glob("snapshots/**/work").scan({ cwd: daemon.dataRoot, onlyFiles: false, dot: true })).catch(() => []);
+  return Array.fromAsync(
+    new Bun.Glob("snapshots/**/work").scan({ cwd: daemon.dataRoot, onlyFiles: false, dot: true }),
+  ).catch(() => []);
 }
 
 /** Cgroups below /berth whose name is an id that this daemon's log mentions; others belong to other engines. */
 async function cgroupsOf(daemon: TestDaemon): Promise<string[]> {
-  const all = new Set((await Promise.all(["pids", "memory", "unified"].map((controller) => list(`/sys/fs/cgroup/${controller}/berth`)))).flat());
+  const all = new Set(
+    (
+      await Promise.all(["pids", "memory", "unified"].map((controller) => list(`/sys/fs/cgroup/${controller}/berth`)))
+    ).flat(),
+  );
   const until = String(Math.floor(Date.now() / 1000) + 1);
-  const events = await daemon.docker(["events", "--since", "1", "--until", until, "-f", "event=create", "--format", "{{.Actor.ID}}"]).then(({ stdout }) => stdout);
+  const events = await daemon
+    .docker(["events", "--since", "1", "--until", until, "-f", "event=create", "--format", "{{.Actor.ID}}"])
+    .then(({ stdout }) => stdout);
   return [...all].filter((name) => /^[0-9a-f]{64}$/.test(name) && events.includes(name)).sort();
 }
 
 /** Open descriptors of a process. */
 export const descriptors = async (pid: number): Promise<number> => (await readdir(`/proc/${pid}/fd`)).length;
 
-export const resident = async (pid: number): Promise<number> => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+export const resident = async (pid: number): Promise<number> =>
+  Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;

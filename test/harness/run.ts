@@ -24,12 +24,20 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     timeout: options.timeoutMs ?? 60_000,
     killSignal: "SIGKILL",
   });
-  const [stdout, stderr, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const [stdout, stderr, status] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   return { status, stdout, stderr };
 }
 
 /** Polls until the condition gives something true, or throws after the deadline. */
-export async function until<T>(what: string, condition: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<Awaited<T>>> {
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  timeoutMs = 15_000,
+): Promise<NonNullable<Awaited<T>>> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const value = await condition();

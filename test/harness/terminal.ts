@@ -13,7 +13,12 @@ export interface Terminal extends AsyncDisposable {
 }
 
 /** Runs a client on a pseudo terminal, as a person has it. */
-export function openTerminal(daemon: TestDaemon, name: "docker" | "berth", args: readonly string[], size = { rows: 24, columns: 80 }): Terminal {
+export function openTerminal(
+  daemon: TestDaemon,
+  name: "docker" | "berth",
+  args: readonly string[],
+  size = { rows: 24, columns: 80 },
+): Terminal {
   let shown = "";
   const decoder = new TextDecoder();
   const child = Bun.spawn([...(name === "docker" ? ["docker"] : program), ...args], {

@@ -27,7 +27,10 @@ test("300 containers run, the daemon comes back to them within a second, and all
   const monitorBytes = await resident(await daemon.monitorPid());
   const ids: string[] = [];
   await byEight(async (n) => {
-    const created = await daemon.request("POST", `/v1.51/containers/create?name=many-${n}`, { Image: "busybox", Cmd: ["sleep", "600"] });
+    const created = await daemon.request("POST", `/v1.51/containers/create?name=many-${n}`, {
+      Image: "busybox",
+      Cmd: ["sleep", "600"],
+    });
     const { Id } = (await created.json()) as { Id: string };
     ids.push(Id);
     expect((await daemon.request("POST", `/v1.51/containers/${Id}/start`)).status).toBe(204);
@@ -44,8 +47,17 @@ test("300 containers run, the daemon comes back to them within a second, and all
   await byEight(async (n) => {
     expect((await daemon.request("DELETE", `/v1.51/containers/${ids[n]}?force=1`)).status).toBe(204);
   });
-  await until("nothing is left", async () => JSON.stringify(await leftovers(daemon)) === JSON.stringify(clean), 30_000).catch(async () => {
+  await until(
+    "nothing is left",
+    async () => JSON.stringify(await leftovers(daemon)) === JSON.stringify(clean),
+    30_000,
+  ).catch(async () => {
     expect(await leftovers(daemon)).toEqual(clean);
   });
-  await until("descriptors are back", async () => (await descriptors(await daemon.monitorPid())) <= before.monitor + 3 && (await descriptors(daemon.pid())) <= before.daemon + 20);
+  await until(
+    "descriptors are back",
+    async () =>
+      (await descriptors(await daemon.monitorPid())) <= before.monitor + 3 &&
+      (await descriptors(daemon.pid())) <= before.daemon + 20,
+  );
 }, 240_000);

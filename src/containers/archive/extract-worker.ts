@@ -16,9 +16,14 @@ export interface ExtractRequest {
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
-export type ExtractReply = { readonly ok: true } | { readonly ok: false; readonly kind: ErrorKind; readonly message: string };
+export type ExtractReply =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly kind: ErrorKind; readonly message: string };
 
-declare const self: { onmessage: ((event: MessageEvent<ExtractRequest>) => void) | null; postMessage(message: ExtractReply): void };
+declare const self: {
+  onmessage: ((event: MessageEvent<ExtractRequest>) => void) | null;
+  postMessage(message: ExtractReply): void;
+};
 
 const thread = new ThreadRoot();
 

@@ -12,7 +12,11 @@ import type { ContainerRoot } from "./root.ts";
  * starts in; below it GNU tar opens every name with O_NOFOLLOW relative to its parent's descriptor, so nobody who
  * swaps components while we copy leads it astray (CVE-2018-15664).
  */
-export function readTree(root: ContainerRoot, path: string, ref: string): { stat: PathStat; tar: Readable; done: Promise<void> } {
+export function readTree(
+  root: ContainerRoot,
+  path: string,
+  ref: string,
+): { stat: PathStat; tar: Readable; done: Promise<void> } {
   const stat = statPath(root, path, ref);
   const clean = posix.resolve("/", path);
   const contents = clean === "/" || path.endsWith("/.") || path === ".";
@@ -25,10 +29,32 @@ export function readTree(root: ContainerRoot, path: string, ref: string): { stat
 }
 
 /** A tar of whole folders below a descriptor, which is closed at the end. */
-export function packFrom(fd: number, members: readonly string[], options: readonly string[] = []): { tar: Readable; done: Promise<void> } {
+export function packFrom(
+  fd: number,
+  members: readonly string[],
+  options: readonly string[] = [],
+): { tar: Readable; done: Promise<void> } {
   if (!fstatSync(fd).isDirectory()) throw new EngineError("internal", "a tar starts in a folder");
   const child = Bun.spawn(
-    ["/bin/tar", "--create", "--file=-", "--format=pax", "--pax-option=delete=atime,delete=ctime", "--numeric-owner", "--sparse", "--xattrs", "--xattrs-include=security.capability", "--xattrs-include=user.*", "--warning=no-file-changed", "--warning=no-file-removed", "--ignore-failed-read", "--directory=/proc/self/fd/3", ...options, "--", ...members],
+    [
+      "/bin/tar",
+      "--create",
+      "--file=-",
+      "--format=pax",
+      "--pax-option=delete=atime,delete=ctime",
+      "--numeric-owner",
+      "--sparse",
+      "--xattrs",
+      "--xattrs-include=security.capability",
+      "--xattrs-include=user.*",
+      "--warning=no-file-changed",
+      "--warning=no-file-removed",
+      "--ignore-failed-read",
+      "--directory=/proc/self/fd/3",
+      ...options,
+      "--",
+      ...members,
+    ],
     { stdio: ["ignore", "pipe", "pipe", fd], env: { LC_ALL: "C", PATH: "/usr/bin:/bin" } },
   );
   closeSync(fd);
@@ -37,15 +63,22 @@ export function packFrom(fd: number, members: readonly string[], options: readon
   return { tar, done: pump(child.stdout, tar, new Response(child.stderr).text(), child.exited) };
 }
 
-async function pump(from: ReadableStream<Uint8Array>, tar: PassThrough, errors: Promise<string>, exited: Promise<number>): Promise<void> {
+async function pump(
+  from: ReadableStream<Uint8Array>,
+  tar: PassThrough,
+  errors: Promise<string>,
+  exited: Promise<number>,
+): Promise<void> {
   try {
     for await (const chunk of from) {
       if (tar.destroyed) return;
-      if (!tar.write(chunk)) await new Promise<void>((resolve) => void tar.once("drain", resolve).once("close", resolve));
+      if (!tar.write(chunk))
+        await new Promise<void>((resolve) => void tar.once("drain", resolve).once("close", resolve));
     }
     const status = await exited;
     // 1: files changed while they were read, which is their owner's business
-    if (status > 1 && !tar.destroyed) throw new EngineError("internal", `tar ended with ${status}: ${(await errors).trim().slice(0, 500)}`);
+    if (status > 1 && !tar.destroyed)
+      throw new EngineError("internal", `tar ended with ${status}: ${(await errors).trim().slice(0, 500)}`);
     tar.end();
   } catch (error) {
     tar.destroy(error instanceof Error ? error : new Error(String(error)));

@@ -23,7 +23,13 @@ export interface WriteOptions {
  * Unpacks a tar (plain or compressed) into a folder of the container, in a Worker whose root is the container's: links
  * that its processes put in the way end inside it. Decompression is our own; nothing of the container's is run.
  */
-export async function writeTree(root: ContainerRoot, container: Container, path: string, tar: Readable, options: WriteOptions): Promise<void> {
+export async function writeTree(
+  root: ContainerRoot,
+  container: Container,
+  path: string,
+  tar: Readable,
+  options: WriteOptions,
+): Promise<void> {
   const folder = posix.resolve("/", path);
   const fd = openPath(root, folder, container.name, { follow: true });
   try {
@@ -35,7 +41,14 @@ export async function writeTree(root: ContainerRoot, container: Container, path:
   const writer = new RingWriter(ring);
   const worker = new Worker(new URL("./extract-worker.ts", import.meta.url).href);
   try {
-    const reply = ask(worker, { ring, root: root.path, folder, limits, noOverwriteDirNonDir: options.noOverwriteDirNonDir, ...(options.owner && { owner: options.owner }) });
+    const reply = ask(worker, {
+      ring,
+      root: root.path,
+      folder,
+      limits,
+      noOverwriteDirNonDir: options.noOverwriteDirNonDir,
+      ...(options.owner && { owner: options.owner }),
+    });
     void reply.finally(() => writer.stop()).catch(() => undefined); // told below
     await feed(writer, decompress(tar));
     const answer = await reply;
@@ -60,7 +73,9 @@ async function feed(writer: RingWriter, tar: AsyncIterable<Uint8Array>): Promise
 
 function textOf(message: string, { plan }: Container, path: string): string {
   if (!/read-only|EROFS/i.test(message)) return message;
-  const onVolume = plan.mounts.some(({ target, readOnly }) => readOnly && (path === target || path.startsWith(`${target}/`)));
+  const onVolume = plan.mounts.some(
+    ({ target, readOnly }) => readOnly && (path === target || path.startsWith(`${target}/`)),
+  );
   return onVolume ? "mounted volume is marked read-only" : "container rootfs is marked read-only";
 }
 

@@ -7,7 +7,9 @@ export const containerMigrations: readonly Migration[] = [
   {
     id: "containers/1-table",
     up: (db) => {
-      db.run("CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, fixed TEXT NOT NULL, state TEXT NOT NULL) STRICT");
+      db.run(
+        "CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, fixed TEXT NOT NULL, state TEXT NOT NULL) STRICT",
+      );
     },
   },
 ];
@@ -21,9 +23,13 @@ export class ContainerTable {
   readonly #all;
 
   constructor(db: Database) {
-    this.#insert = db.prepare<null, [string, string, string, string]>("INSERT INTO containers (id, name, fixed, state) VALUES (?, ?, ?, ?)");
+    this.#insert = db.prepare<null, [string, string, string, string]>(
+      "INSERT INTO containers (id, name, fixed, state) VALUES (?, ?, ?, ?)",
+    );
     this.#state = db.prepare<null, [string, string]>("UPDATE containers SET state = ? WHERE id = ?");
-    this.#row = db.prepare<null, [string, string, string, string]>("UPDATE containers SET name = ?, fixed = ?, state = ? WHERE id = ?");
+    this.#row = db.prepare<null, [string, string, string, string]>(
+      "UPDATE containers SET name = ?, fixed = ?, state = ? WHERE id = ?",
+    );
     this.#delete = db.prepare<null, [string]>("DELETE FROM containers WHERE id = ?");
     this.#all = db.prepare<{ fixed: string; state: string }, []>("SELECT fixed, state FROM containers");
   }
@@ -45,7 +51,13 @@ export class ContainerTable {
   }
 
   all(): Container[] {
-    return this.#all.all().map(({ fixed, state }) => ({ ...(decode(fixed) as Omit<Container, "state" | "execIds">), state: decode(state) as Container["state"], execIds: [] }));
+    return this.#all
+      .all()
+      .map(({ fixed, state }) => ({
+        ...(decode(fixed) as Omit<Container, "state" | "execIds">),
+        state: decode(state) as Container["state"],
+        execIds: [],
+      }));
   }
 }
 
@@ -55,9 +67,12 @@ function encodeFixed(container: Container): string {
 }
 
 /** JSON with bigint as `{"$ns": "123"}`. */
-const encode = (value: unknown): string => JSON.stringify(value, (_key, member: unknown) => (typeof member === "bigint" ? { $ns: member.toString() } : member));
+const encode = (value: unknown): string =>
+  JSON.stringify(value, (_key, member: unknown) => (typeof member === "bigint" ? { $ns: member.toString() } : member));
 
 const decode = (text: string): unknown =>
   JSON.parse(text, (_key, member: unknown) =>
-    member !== null && typeof member === "object" && "$ns" in member && typeof member.$ns === "string" ? BigInt(member.$ns) : member,
+    member !== null && typeof member === "object" && "$ns" in member && typeof member.$ns === "string"
+      ? BigInt(member.$ns)
+      : member,
   );

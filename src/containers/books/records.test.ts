@@ -32,7 +32,9 @@ test("a name in use is refused with the holder's id, also by rename", () => {
   const { records } = open();
   records.insert(containerFixture(id("a")));
   records.insert(containerFixture(id("b")));
-  expect(() => records.insert({ ...containerFixture(id("c")), name: "name-aaaa" })).toThrow(`The container name "/name-aaaa" is already in use by container "${id("a")}"`);
+  expect(() => records.insert({ ...containerFixture(id("c")), name: "name-aaaa" })).toThrow(
+    `The container name "/name-aaaa" is already in use by container "${id("a")}"`,
+  );
   expect(() => records.change(id("b"), { name: "name-aaaa" })).toThrow("Conflict");
   records.change(id("b"), { name: "fresh" });
   expect(records.byName("name-bbbb")).toBeUndefined();
@@ -41,7 +43,11 @@ test("a name in use is refused with the holder's id, also by rename", () => {
 
 test("rows come back as they were: times, states, plans", () => {
   const { db, records } = open();
-  const container = containerFixture(id("a"), { Env: ["A=b"], HostConfig: { Memory: 64 << 20 } }, 1_763_000_000_123_456_789n);
+  const container = containerFixture(
+    id("a"),
+    { Env: ["A=b"], HostConfig: { Memory: 64 << 20 } },
+    1_763_000_000_123_456_789n,
+  );
   records.insert(container);
   const state = move(container.state, "running", { pid: 4, startedAtNs: 12_345_678_901_234_567n });
   records.setState(container.id, state);

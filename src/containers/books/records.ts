@@ -28,7 +28,8 @@ export class Records {
     const exact = this.#byId.get(ref) ?? this.byName(ref.startsWith("/") ? ref.slice(1) : ref);
     if (exact || !/^[0-9a-f]{1,64}$/.test(ref)) return exact;
     const matches = [...this.#byId.keys()].filter((id) => id.startsWith(ref));
-    if (matches.length > 1) throw new EngineError("invalid", `Multiple IDs found with provided prefix: ${ref}`, { ref });
+    if (matches.length > 1)
+      throw new EngineError("invalid", `Multiple IDs found with provided prefix: ${ref}`, { ref });
     return matches[0] === undefined ? undefined : this.#byId.get(matches[0]);
   }
 

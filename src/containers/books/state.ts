@@ -32,7 +32,11 @@ export const initialState: ContainerState = {
 };
 
 /** Moves a state; throws `internal` on a move that the table does not allow, which is a bug. */
-export function move(state: ContainerState, status: Status, change: Partial<Omit<ContainerState, "status">> = {}): ContainerState {
+export function move(
+  state: ContainerState,
+  status: Status,
+  change: Partial<Omit<ContainerState, "status">> = {},
+): ContainerState {
   if (!moves[state.status].includes(status)) {
     throw new EngineError("internal", `a container that is ${state.status} cannot become ${status}`);
   }

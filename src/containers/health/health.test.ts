@@ -4,11 +4,19 @@ import { containerFixture } from "../container.fixture.ts";
 import { move } from "../books/state.ts";
 import { judge } from "./health.ts";
 
-const container = containerFixture("a".repeat(64), { Healthcheck: { Test: ["CMD", "true"], Retries: 2, StartPeriod: 60_000_000_000 } });
+const container = containerFixture("a".repeat(64), {
+  Healthcheck: { Test: ["CMD", "true"], Retries: 2, StartPeriod: 60_000_000_000 },
+});
 const plan = container.plan.health;
 if (!plan) throw new Error("the fixture has a health check");
 const result = (exitCode: number) => ({ startNs: 1n, endNs: 2n, exitCode, output: "" });
-const running = (startedAtNs: bigint) => ({ ...container, state: move(container.state, "running", { startedAtNs, health: { status: "starting" as const, failingStreak: 0, log: [] } }) });
+const running = (startedAtNs: bigint) => ({
+  ...container,
+  state: move(container.state, "running", {
+    startedAtNs,
+    health: { status: "starting" as const, failingStreak: 0, log: [] },
+  }),
+});
 
 test("a success makes it healthy at once, also in the start period", () => {
   expect(judge(running(nowNs()), plan, result(0))).toMatchObject({ status: "healthy", failingStreak: 0 });

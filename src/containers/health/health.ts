@@ -64,7 +64,11 @@ export class HealthChecks {
   async #act(container: Container, plan: HealthPlan): Promise<void> {
     if (plan.onFailure === "none") return;
     const { id } = container;
-    this.#deps.settings.log("warn", "an unhealthy container is ended by its --health-on-failure", { id, name: container.name, action: plan.onFailure });
+    this.#deps.settings.log("warn", "an unhealthy container is ended by its --health-on-failure", {
+      id,
+      name: container.name,
+      action: plan.onFailure,
+    });
     publish(this.#deps.events, container, `health_action: ${plan.onFailure}`, engineCaller);
     try {
       switch (plan.onFailure) {

@@ -28,9 +28,19 @@ export async function probe(deps: ExecDeps, container: Container, health: Health
     if (exitCode === undefined) {
       killProbe(deps, execId);
       stream?.destroy();
-      return { startNs, endNs: nowNs(), exitCode: -1, output: `Health check exceeded timeout (${health.timeoutNs / 1e9}s)` };
+      return {
+        startNs,
+        endNs: nowNs(),
+        exitCode: -1,
+        output: `Health check exceeded timeout (${health.timeoutNs / 1e9}s)`,
+      };
     }
-    return { startNs, endNs: nowNs(), exitCode, output: payloads(Buffer.concat(chunks)).subarray(0, maxOutputBytes).toString("utf8") };
+    return {
+      startNs,
+      endNs: nowNs(),
+      exitCode,
+      output: payloads(Buffer.concat(chunks)).subarray(0, maxOutputBytes).toString("utf8"),
+    };
   } catch (error) {
     return { startNs, endNs: nowNs(), exitCode: -1, output: errorMessage(error) };
   }
@@ -40,7 +50,18 @@ function probeRequest(container: Container, health: HealthPlan): ExecRequest {
   const [kind, ...words] = health.test;
   const shell = container.request.config.Shell ?? ["/bin/sh", "-c"];
   const args = kind === "CMD-SHELL" ? [...shell, words.join(" ")] : words;
-  return { args, env: [], user: "", workingDir: "", tty: false, privileged: false, attachStdin: false, attachStdout: true, attachStderr: true, detachKeys: "" };
+  return {
+    args,
+    env: [],
+    user: "",
+    workingDir: "",
+    tty: false,
+    privileged: false,
+    attachStdin: false,
+    attachStdout: true,
+    attachStderr: true,
+    detachKeys: "",
+  };
 }
 
 function killProbe(deps: ExecDeps, execId: string): void {
@@ -67,7 +88,7 @@ async function withTimeout(ended: Promise<number>, timeoutMs: number): Promise<n
 /** The payloads of a run of stream frames; a last frame that is cut is kept as far as it goes. */
 function payloads(frames: Buffer): Buffer {
   const parts: Buffer[] = [];
-  for (let at = 0; at + 8 <= frames.length; ) {
+  for (let at = 0; at + 8 <= frames.length;) {
     const length = frames.readUInt32BE(at + 4);
     parts.push(frames.subarray(at + 8, at + 8 + length));
     at += 8 + length;

@@ -13,7 +13,6 @@ import type { OciRunConfig } from "../../spec/oci/image.ts";
 import { containerSpec, type ContainerSpecInput } from "./container-spec.ts";
 import { hostnameFile } from "./etc-files.ts";
 
-
 /** A rootfs of busybox in a folder of its own, removed with the fixture. */
 export async function openBench(runtime = "crun"): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), "berth-oci-"));

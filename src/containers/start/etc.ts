@@ -13,14 +13,26 @@ export async function writeEtcFiles(deps: ContainerDeps, container: Container, s
   const hostFile = await readFile("/etc/resolv.conf", "utf8").catch(() => ""); // a host without one: the fall-back servers
   const ipv6 = sandbox.endpoints.some((endpoint) => endpoint.ipv6 !== "");
   const hostNetwork = plan.network.mode === "host";
-  const addresses = sandbox.endpoints.flatMap((endpoint) => [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== ""));
+  const addresses = sandbox.endpoints.flatMap((endpoint) =>
+    [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== ""),
+  );
   const { resolv } = plan;
   const ownHosts = hostNetwork ? await readFile("/etc/hosts", "utf8").catch(() => "") : ""; // none: the usual rows
-  const hosts = hostsFile({ hostname: plan.hostname, domainname: plan.domainname, addresses, extraHosts: resolv.extraHosts, links: linked(deps, container).map((link) => ({ ...link, alias: link.alias })), ipv6: ipv6 || hostNetwork, hostFile: ownHosts });
+  const hosts = hostsFile({
+    hostname: plan.hostname,
+    domainname: plan.domainname,
+    addresses,
+    extraHosts: resolv.extraHosts,
+    links: linked(deps, container).map((link) => ({ ...link, alias: link.alias })),
+    ipv6: ipv6 || hostNetwork,
+    hostFile: ownHosts,
+  });
   await Promise.all([
     writeFile(paths.hosts, hosts, { mode: 0o644 }),
     writeFile(paths.hostname, hostnameFile(plan.hostname), { mode: 0o644 }),
-    writeFile(paths.resolv, resolvFile({ resolv, hostFile, internal: sandbox.nameservers, hostNetwork, ipv6 }), { mode: 0o644 }),
+    writeFile(paths.resolv, resolvFile({ resolv, hostFile, internal: sandbox.nameservers, hostNetwork, ipv6 }), {
+      mode: 0o644,
+    }),
   ]);
 }
 
@@ -54,10 +66,12 @@ function linked(deps: ContainerDeps, { plan }: Container): Linked[] {
 /** Variables that `--link` gives. */
 export function linkVariables(deps: ContainerDeps, container: Container): string[] {
   return linked(deps, container).flatMap(({ ip, alias, other }) => {
-    const ports = Object.keys(other.request.config.ExposedPorts ?? {}).map((key): { port: number; protocol: Protocol } => {
-      const [port = "0", protocol = "tcp"] = key.split("/");
-      return { port: Number(port), protocol: protocol === "udp" || protocol === "sctp" ? protocol : "tcp" };
-    });
+    const ports = Object.keys(other.request.config.ExposedPorts ?? {}).map(
+      (key): { port: number; protocol: Protocol } => {
+        const [port = "0", protocol = "tcp"] = key.split("/");
+        return { port: Number(port), protocol: protocol === "udp" || protocol === "sctp" ? protocol : "tcp" };
+      },
+    );
     return linkEnv({ name: `${container.name}/${alias}`, alias, ip, env: other.request.config.Env ?? [], ports });
   });
 }

@@ -6,7 +6,11 @@ import type { ContainerDeps } from "../deps.ts";
 import { isLive } from "../books/state.ts";
 
 /** Path of the namespace of another container that a `container:` mode joins; undefined for other modes. */
-export function joinedNamespace(deps: ContainerDeps, mode: string | { readonly container: string }, kind: "pid" | "ipc"): string | undefined {
+export function joinedNamespace(
+  deps: ContainerDeps,
+  mode: string | { readonly container: string },
+  kind: "pid" | "ipc",
+): string | undefined {
   if (typeof mode === "string") return undefined;
   const { pid } = runningPeer(deps, mode.container, kind).state;
   return `/proc/${pid}/ns/${kind}`;
@@ -15,7 +19,11 @@ export function joinedNamespace(deps: ContainerDeps, mode: string | { readonly c
 function runningPeer(deps: ContainerDeps, id: string, kind: string): Container {
   const peer = deps.records.get(id);
   if (isLive(peer.state)) return peer;
-  throw new EngineError("conflict", `cannot join ${kind} namespace of a non running container: container ${peer.name} is ${peer.state.status}`, { id });
+  throw new EngineError(
+    "conflict",
+    `cannot join ${kind} namespace of a non running container: container ${peer.name} is ${peer.state.status}`,
+    { id },
+  );
 }
 
 /** Folder of a shareable container's /dev/shm on the host. */
@@ -29,7 +37,11 @@ export function shmPath(deps: ContainerDeps, { plan, paths }: Container): string
   if (typeof ipc === "string") return "";
   const peer = deps.records.get(ipc.container);
   if (peer.plan.namespaces.ipc !== "shareable" && peer.plan.namespaces.ipc !== "host") {
-    throw new EngineError("invalid", `cannot join IPC of container ${ipc.container}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`, { id: ipc.container });
+    throw new EngineError(
+      "invalid",
+      `cannot join IPC of container ${ipc.container}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+      { id: ipc.container },
+    );
   }
   return shmPath(deps, peer);
 }
@@ -38,5 +50,11 @@ export function shmPath(deps: ContainerDeps, { plan, paths }: Container): string
 export function mountShm(container: Container): void {
   const target = shmFolder(container);
   if (isMounted(target)) return;
-  mount({ source: "shm", target, type: "tmpfs", flags: mountFlags.noSuid | mountFlags.noDev | mountFlags.noExec, data: `mode=1777,size=${container.plan.shmSizeBytes}` });
+  mount({
+    source: "shm",
+    target,
+    type: "tmpfs",
+    flags: mountFlags.noSuid | mountFlags.noDev | mountFlags.noExec,
+    data: `mode=1777,size=${container.plan.shmSizeBytes}`,
+  });
 }

@@ -18,7 +18,11 @@ import { joinedNamespace, shmPath } from "./namespaces.ts";
 import type { MountSources } from "./rootfs.ts";
 
 /** Writes the bundle: /etc files and config.json. Gives the filter whose compiled form may be kept. */
-export async function writeBundle(deps: ContainerDeps, container: Container, made: { sandbox: Sandbox; sources: MountSources; runtime: Runtime }): Promise<{ seccomp: OciSeccomp | undefined }> {
+export async function writeBundle(
+  deps: ContainerDeps,
+  container: Container,
+  made: { sandbox: Sandbox; sources: MountSources; runtime: Runtime },
+): Promise<{ seccomp: OciSeccomp | undefined }> {
   const { namespaces } = container.plan;
   const { runtime, sandbox } = made;
   const pid = joinedNamespace(deps, namespaces.pid, "pid");
@@ -34,12 +38,20 @@ export async function writeBundle(deps: ContainerDeps, container: Container, mad
     ...(runtime.takesFilter && { compiledSeccomp: (plain) => deps.seccompCache.get(plain, seccompRuntime(runtime)) }),
   });
   for (const warning of warnings) deps.settings.log("warn", warning, { id: container.id });
-  await Promise.all([etc, writeFile(join(container.paths.bundle, "config.json"), JSON.stringify(spec), { mode: 0o600 })]);
+  await Promise.all([
+    etc,
+    writeFile(join(container.paths.bundle, "config.json"), JSON.stringify(spec), { mode: 0o600 }),
+  ]);
   return { seccomp };
 }
 
 /** Keeps the filter that the runtime compiled for this container, for the next ones. Beside the start, never in its way. */
-export async function keepFilter(deps: ContainerDeps, id: string, runtime: Runtime, seccomp: OciSeccomp | undefined): Promise<void> {
+export async function keepFilter(
+  deps: ContainerDeps,
+  id: string,
+  runtime: Runtime,
+  seccomp: OciSeccomp | undefined,
+): Promise<void> {
   if (!seccomp || !runtime.takesFilter || deps.seccompCache.get(seccomp, seccompRuntime(runtime)) !== undefined) return;
   await deps.seccompCache.keep(seccomp, seccompRuntime(runtime), join(runtime.choice.root, id, "seccomp.bpf"));
 }
@@ -68,9 +80,12 @@ export function createProcess(deps: ContainerDeps, container: Container): Create
 }
 
 /** The process of an exec, its user looked up in the running container. */
-export async function execProcess(deps: ContainerDeps, container: Container, request: ExecRequest): Promise<OciProcess> {
+export async function execProcess(
+  deps: ContainerDeps,
+  container: Container,
+  request: ExecRequest,
+): Promise<OciProcess> {
   const { plan, paths } = container;
   const user = resolveUser(paths.rootfs, { user: request.user || plan.process.user, groups: plan.process.groups });
   return buildExecProcess(container, request, { user, host: readSpecHost(), linkEnv: linkVariables(deps, container) });
 }
-

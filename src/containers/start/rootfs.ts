@@ -46,23 +46,44 @@ async function sourceOf(deps: ContainerDeps, container: Container, mount: MountP
 }
 
 async function bindSource(deps: ContainerDeps, source: string, create: boolean): Promise<string> {
-  if (await Bun.file(source).stat().then(() => true, () => false)) return source;
+  if (
+    await Bun.file(source)
+      .stat()
+      .then(
+        () => true,
+        () => false,
+      )
+  )
+    return source;
   if (!create) {
-    throw new EngineError("invalid", `invalid mount config for type "bind": bind source path does not exist: ${source}`, { source });
+    throw new EngineError(
+      "invalid",
+      `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+      { source },
+    );
   }
   deps.settings.log("warn", "the source of a bind mount was missing: an empty folder was made", { source });
   await mkdir(source, { recursive: true, mode: 0o755 });
   return source;
 }
 
-async function volumeSource(deps: ContainerDeps, container: Container, mount: MountPlan & { type: "volume" }): Promise<string> {
+async function volumeSource(
+  deps: ContainerDeps,
+  container: Container,
+  mount: MountPlan & { type: "volume" },
+): Promise<string> {
   const root = await deps.volumes.mount(mount.volume, container.id);
-  if (mount.copy && mount.subpath === "") await deps.volumes.populate(mount.volume, container.paths.rootfs, mount.target);
+  if (mount.copy && mount.subpath === "")
+    await deps.volumes.populate(mount.volume, container.paths.rootfs, mount.target);
   if (mount.subpath === "") return root;
   return pinSubpath(root, mount.subpath, subpathTarget(container.paths.bundle, mount.target), `volume ${mount.volume}`);
 }
 
-async function imageSource(deps: ContainerDeps, container: Container, mount: MountPlan & { type: "image" }): Promise<string> {
+async function imageSource(
+  deps: ContainerDeps,
+  container: Container,
+  mount: MountPlan & { type: "image" },
+): Promise<string> {
   const image = deps.images.resolve(mount.source);
   const key = imageMountKey(container, mount);
   const target = join(container.paths.bundle, "images", key.slice(-12));
@@ -70,7 +91,12 @@ async function imageSource(deps: ContainerDeps, container: Container, mount: Mou
   await deps.snapshotter.prepare(key, image.chainIds);
   await deps.snapshotter.mount(key, target);
   if (mount.subpath === "") return target;
-  return pinSubpath(target, mount.subpath, subpathTarget(container.paths.bundle, mount.target), `image ${mount.source}`);
+  return pinSubpath(
+    target,
+    mount.subpath,
+    subpathTarget(container.paths.bundle, mount.target),
+    `image ${mount.source}`,
+  );
 }
 
 /** Snapshot key of an image mount: one per container and target. */
@@ -83,7 +109,8 @@ export async function closeRootfs(deps: ContainerDeps, container: Container): Pr
   const { id, paths, plan } = container;
   await deps.snapshotter.unmount(paths.rootfs);
   for (const mount of plan.mounts) {
-    if ("subpath" in mount && mount.subpath !== "") await deps.snapshotter.unmount(subpathTarget(paths.bundle, mount.target));
+    if ("subpath" in mount && mount.subpath !== "")
+      await deps.snapshotter.unmount(subpathTarget(paths.bundle, mount.target));
     if (mount.type === "volume") await deps.volumes.unmount(mount.volume, id);
     if (mount.type !== "image") continue;
     const key = imageMountKey(container, mount);

@@ -30,7 +30,12 @@ export async function pinSubpath(root: string, subpath: string, pinned: string, 
     return pinned;
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
-    throw new EngineError("invalid", `cannot access path ${subpath} in ${what}: ${error.code === "ENOENT" ? "no such file or directory" : error.code}`, { subpath }, { cause: error });
+    throw new EngineError(
+      "invalid",
+      `cannot access path ${subpath} in ${what}: ${error.code === "ENOENT" ? "no such file or directory" : error.code}`,
+      { subpath },
+      { cause: error },
+    );
   } finally {
     if (fd >= 0) closeSync(fd);
     closeSync(rootFd);

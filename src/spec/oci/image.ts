@@ -26,7 +26,14 @@ export interface OciRunConfig {
   StopTimeout?: number;
   Shell?: string[] | null;
   OnBuild?: string[] | null;
-  Healthcheck?: { Test?: string[]; Interval?: number; Timeout?: number; StartPeriod?: number; StartInterval?: number; Retries?: number } | null;
+  Healthcheck?: {
+    Test?: string[];
+    Interval?: number;
+    Timeout?: number;
+    StartPeriod?: number;
+    StartInterval?: number;
+    Retries?: number;
+  } | null;
   [other: string]: unknown;
 }
 
