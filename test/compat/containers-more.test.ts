@@ -154,6 +154,24 @@ describe.each(clientNames)("%s", (name) => {
     await cli(["rm", "-f", c]);
   });
 
+  test("an exec that cannot start says why, with Docker's status", async () => {
+    const c = n("exec");
+    await cli(["run", "-d", "--name", c, "busybox", "sleep", "600"]);
+    for (const [args, status, text] of [
+      [[c, "/nope"], 127, "no such file or directory"],
+      [[c, "nope"], 127, "executable file not found in $PATH"],
+      [[c, "/etc"], 126, "permission denied"],
+      [[c, "/etc/passwd"], 126, "permission denied"],
+      [["-w", "rel", c, "pwd"], 126, "absolute path"],
+      [["-u", "nosuch", c, "id"], 1, "unable to find user nosuch: no matching entries in passwd file"],
+    ] as const) {
+      const result = await cli(["exec", ...args]);
+      const said = result.stdout + result.stderr;
+      expect({ args, status: result.status, text: said.includes(text) ? text : said }).toEqual({ args, status, text });
+    }
+    await cli(["rm", "-f", c]);
+  });
+
   test("stats of a busy container are plausible", async () => {
     const c = n("busy");
     await cli(["run", "-d", "--name", c, "-m", "64m", "--cpus", "0.5", "busybox", "sh", "-c", "while :; do :; done"]);

@@ -83,7 +83,7 @@ export async function startExec(
     framing: request.tty ? "raw" : "multiplexed",
   });
   const stream = await streaming.catch((error: unknown) => {
-    deps.execs.exited(execId, startExitCode(errorMessage(error))); // begun once, it does not begin again
+    deps.execs.exited(execId, exitCodeOf(errorMessage(error))); // begun once, it does not begin again
     throw error;
   });
   try {
@@ -133,7 +133,7 @@ async function launch(
     deps.execs.running(execId, pid);
   } catch (error) {
     const message = execError(errorMessage(error));
-    deps.execs.exited(execId, startExitCode(message));
+    deps.execs.exited(execId, exitCodeOf(message));
     throw new EngineError(
       error instanceof EngineError ? error.kind : "internal",
       message,
@@ -151,6 +151,9 @@ async function launch(
 function ignoreExisting(error: unknown): void {
   if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
 }
+
+/** 127 for a program that is not there; whatever else keeps an exec from its start is 126 (moby parity). */
+const exitCodeOf = (message: string): number => (startExitCode(message) === 127 ? 127 : 126);
 
 /** Docker names the step in front of the runtime's text. */
 const execError = (text: string): string =>
