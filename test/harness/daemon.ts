@@ -1,13 +1,16 @@
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { eraseNetworks } from "../../src/networks/erase.ts";
 import { type Result, run, type RunOptions, until } from "./run.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const bun = join(root, "node_modules/.bin/bun");
 
 /** The engine's own program: the built test binary where there is one, else the source. */
-export const program: readonly string[] = process.env["BERTH_BINARY"] ? [process.env["BERTH_BINARY"]] : [bun, join(root, "src/main.ts")];
+export const program: readonly string[] = process.env["BERTH_BINARY"]
+  ? [process.env["BERTH_BINARY"]]
+  : [bun, join(root, "src/main.ts")];
 
 export interface TestDaemon extends AsyncDisposable {
   readonly socket: string;
@@ -34,13 +37,27 @@ export interface TestDaemon extends AsyncDisposable {
 }
 
 /** Starts a daemon of its own folders; `await using` removes its containers, its processes and all it made. */
-export async function startDaemon(options: { args?: readonly string[]; env?: Record<string, string> } = {}): Promise<TestDaemon> {
+export async function startDaemon(
+  options: { args?: readonly string[]; env?: Record<string, string> } = {},
+): Promise<TestDaemon> {
   const folder = await mkdtemp("/tmp/berth-t-");
   const socket = join(folder, "d.sock");
   const dataRoot = join(folder, "data");
   const execRoot = join(folder, "exec");
   const log = join(folder, "daemon.log");
-  const args = [...program, "daemon", "-H", `unix://${socket}`, "--data-root", dataRoot, "--exec-root", execRoot, "--pidfile", join(folder, "d.pid"), ...(options.args ?? [])];
+  const args = [
+    ...program,
+    "daemon",
+    "-H",
+    `unix://${socket}`,
+    "--data-root",
+    dataRoot,
+    "--exec-root",
+    execRoot,
+    "--pidfile",
+    join(folder, "d.pid"),
+    ...(options.args ?? []),
+  ];
   let child: Bun.Subprocess | undefined;
 
   const daemon: TestDaemon = {
@@ -51,21 +68,43 @@ export async function startDaemon(options: { args?: readonly string[]; env?: Rec
     log,
     pid: () => child?.pid ?? 0,
     monitorPid: () => findMonitor(execRoot),
-    docker: (words, more) => run(["docker", ...words], { ...more, env: { DOCKER_HOST: `unix://${socket}`, DOCKER_BUILDKIT: "0", ...more?.env } }),
-    berth: (words, more) => run([...program, ...words], { ...more, env: { DOCKER_HOST: `unix://${socket}`, ...more?.env } }),
+    docker: (words, more) =>
+      run(["docker", ...words], {
+        ...more,
+        env: { DOCKER_HOST: `unix://${socket}`, DOCKER_BUILDKIT: "0", ...more?.env },
+      }),
+    berth: (words, more) =>
+      run([...program, ...words], { ...more, env: { DOCKER_HOST: `unix://${socket}`, ...more?.env } }),
     ok: async (...words) => {
       const result = await daemon.docker(words);
-      if (result.status !== 0) throw new Error(`docker ${words.join(" ")} -> ${result.status}: ${result.stderr}${result.stdout}`);
+      if (result.status !== 0)
+        throw new Error(`docker ${words.join(" ")} -> ${result.status}: ${result.stderr}${result.stdout}`);
       return result.stdout.replace(/\n$/, "");
     },
     request: (method, path, body) =>
-      fetch(`http://d${path}`, { method, unix: socket, ...(body !== undefined && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }) }),
+      fetch(`http://d${path}`, {
+        method,
+        unix: socket,
+        ...(body !== undefined && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+      }),
     start: async (env = {}) => {
-      child = Bun.spawn(args, { stdin: "ignore", stdout: Bun.file(`${log}.out`), stderr: Bun.file(`${log}.${Date.now()}`), env: { ...process.env, ...options.env, ...env } });
+      child = Bun.spawn(args, {
+        stdin: "ignore",
+        stdout: Bun.file(`${log}.out`),
+        stderr: Bun.file(`${log}.${Date.now()}`),
+        env: { ...process.env, ...options.env, ...env },
+      });
       const started = child;
       await until("the daemon answers", async () => {
-        if (started.exitCode !== null || started.signalCode !== null) throw new Error(`the daemon ended: ${await readLogs(folder)}`);
-        return existsSync(socket) && (await daemon.request("GET", "/_ping").then((answer) => answer.ok, () => false));
+        if (started.exitCode !== null || started.signalCode !== null)
+          throw new Error(`the daemon ended: ${await readLogs(folder)}`);
+        return (
+          existsSync(socket) &&
+          (await daemon.request("GET", "/_ping").then(
+            (answer) => answer.ok,
+            () => false,
+          ))
+        );
       });
     },
     kill: async () => {
@@ -94,12 +133,13 @@ async function readLogs(folder: string): Promise<string> {
 }
 
 async function dispose(daemon: TestDaemon): Promise<void> {
-  const ids = await daemon.docker(["ps", "-aq"]).then(({ stdout }) => stdout.split("\n").filter(Boolean), () => []);
+  const ids = await daemon.docker(["ps", "-aq"]).then(
+    ({ stdout }) => stdout.split("\n").filter(Boolean),
+    () => [],
+  );
   if (ids.length > 0) await daemon.docker(["rm", "-f", "-v", ...ids]);
   const monitor = await daemon.monitorPid().catch(() => 0);
-  const bridge = await bridgeOf(daemon).catch(() => "");
   await daemon.stop();
-  if (bridge !== "") await removeNetwork(bridge);
   if (monitor > 1) {
     try {
       process.kill(monitor, "SIGKILL");
@@ -107,6 +147,8 @@ async function dispose(daemon: TestDaemon): Promise<void> {
       // gone already
     }
   }
+  // A daemon that stops leaves its bridge and rules to containers that go on.
+  eraseNetworks(daemon.execRoot);
   for (const target of (await mounts(daemon.folder)).reverse()) await run(["umount", "-l", target]);
   if (process.env["BERTH_KEEP"] === undefined) await rm(daemon.folder, { recursive: true, force: true });
 }
@@ -118,15 +160,8 @@ export async function mounts(folder: string): Promise<string[]> {
 }
 
 /** Name of the default bridge, which the engine's nft tables have too. */
-export const bridgeOf = (daemon: TestDaemon): Promise<string> => daemon.ok("network", "inspect", "-f", '{{index .Options "com.docker.network.bridge.name"}}', "bridge");
-
-/** A daemon that stops leaves its bridge and rules to the containers that go on. */
-async function removeNetwork(bridge: string): Promise<void> {
-  for (const table of (await run(["nft", "list", "tables"])).stdout.split("\n")) {
-    if (table.endsWith(` ${bridge}`)) await run(["nft", "delete", ...table.split(" ")]);
-  }
-  await run(["ip", "link", "delete", bridge]);
-}
+export const bridgeOf = (daemon: TestDaemon): Promise<string> =>
+  daemon.ok("network", "inspect", "-f", '{{index .Options "com.docker.network.bridge.name"}}', "bridge");
 
 /** The monitor of an exec root; throws when none runs. */
 async function findMonitor(execRoot: string): Promise<number> {
@@ -147,6 +182,15 @@ export async function importBusybox(daemon: TestDaemon): Promise<void> {
 /** Actions of all events so far that a filter passes, oldest first. The CLI cuts times to seconds: the next one is asked for. */
 export async function eventsOf(daemon: TestDaemon, ...filters: string[]): Promise<string[]> {
   const until = String(Math.floor(Date.now() / 1000) + 1);
-  const text = await daemon.ok("events", "--since", "1", "--until", until, ...filters.flatMap((filter) => ["-f", filter]), "--format", "{{.Action}}");
+  const text = await daemon.ok(
+    "events",
+    "--since",
+    "1",
+    "--until",
+    until,
+    ...filters.flatMap((filter) => ["-f", filter]),
+    "--format",
+    "{{.Action}}",
+  );
   return text.split("\n").filter(Boolean);
 }
