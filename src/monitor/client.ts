@@ -255,7 +255,7 @@ class MonitorClient implements ConnectedMonitor {
           );
         if (this.#replacesItself()) await Bun.sleep(2);
         // none runs, or the one we started lost to another daemon's
-        else if (!child || child.exitCode !== null) child = this.#spawn();
+        else if (!child || child.exitCode !== null || child.signalCode !== null) child = this.#spawn();
         await Bun.sleep(2);
       }
     }

@@ -12,8 +12,8 @@ verb=
 for word in "$@"; do case "$word" in create|start|kill|delete|exec|state) verb=$word; break;; esac; done
 mode=$(cat ${folder}/$verb 2>/dev/null)
 case "$mode" in
-  hang) exec sleep 3600 ;;
-  child-hang) sleep 3600 & wait ;;
+  hang) exec sleep 86391 ;;
+  child-hang) sleep 86391 & wait ;;
   garbage) echo '{{{ not json'; echo '\\000\\377' >&2; exit 7 ;;
   no-pid) exit 0 ;;
   odd-pid) while [ "$1" != --pid-file ]; do shift; done; echo "12x" > "$2"; exit 0 ;;
@@ -49,7 +49,7 @@ async function programs(): Promise<string[]> {
     .filter(
       (line) =>
         (line.includes(`${daemon.execRoot}/`) && / (create|delete|kill|exec) /.test(line)) ||
-        line.endsWith(" sleep 3600"),
+        line.endsWith(" sleep 86391"),
     );
 }
 
