@@ -1,4 +1,5 @@
-import { closeSync, readdirSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { EngineError } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { nameBytes, type NodeStat, nodeTypes, statNode } from "../../kernel/fs-node.ts";
 import { openFlags, openInRoot, openRoot, resolveFlags } from "../../kernel/openat2.ts";
@@ -14,6 +15,8 @@ export interface TreeNode {
 }
 
 const noLinks = resolveFlags.beneath | resolveFlags.noSymlinks | resolveFlags.noMagicLinks;
+/** Each level holds a descriptor, and a container may make levels without end. No program names a path this deep. */
+const maxDepth = 2100; // PATH_MAX / 2, and some
 const nodesPerTurn = 256; // about 2 ms, then other work gets its turn
 
 /**
@@ -24,11 +27,15 @@ export async function walkTree<C>(
   root: string,
   context: C,
   visit: (node: TreeNode, context: C) => C | Promise<C>,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal; deeper?: "refuse" | "skip" } = {},
 ): Promise<void> {
   let seen = 0;
   const rootFd = openRoot(root);
-  const descend = async (folderFd: number, path: string, above: C): Promise<void> => {
+  const descend = async (folderFd: number, path: string, above: C, depth: number): Promise<void> => {
+    if (depth > maxDepth) {
+      if (options.deeper === "skip") return;
+      throw new EngineError("invalid", `the tree is deeper than ${maxDepth} folders`);
+    }
     const names = readdirSync(`/proc/self/fd/${folderFd}`, { encoding: "buffer" }).map((name) =>
       Buffer.from(name).toString("latin1"),
     );
@@ -46,7 +53,7 @@ export async function walkTree<C>(
       const fd = tryOpen(folderFd, name, openFlags.path | openFlags.directory);
       if (fd < 0) continue;
       try {
-        await descend(fd, node.path, below);
+        await descend(fd, node.path, below, depth + 1);
       } finally {
         closeSync(fd);
       }
@@ -56,15 +63,25 @@ export async function walkTree<C>(
     const name = nameBytes(".");
     const stat = statNode(name, rootFd);
     if (!stat) return;
-    await descend(rootFd, "", await visit({ path: "", stat, name, folderFd: rootFd }, context));
+    await descend(rootFd, "", await visit({ path: "", stat, name, folderFd: rootFd }, context), 0);
   } finally {
     closeSync(rootFd);
   }
 }
 
-/** Opens a node's content for reading; -1 when it is something else by now. */
-export const openContent = (node: TreeNode): number =>
-  tryOpen(node.folderFd, node.name, openFlags.read | openFlags.noFollow | openFlags.nonBlock);
+/**
+ * Opens a file's content for reading; -1 when it is something else by now. Looked at before it is opened: a container
+ * may put a device in its place, and this process may read every disk.
+ */
+export function openContent(node: TreeNode): number {
+  const place = tryOpen(node.folderFd, node.name, openFlags.path | openFlags.noFollow);
+  if (place < 0) return -1;
+  try {
+    return fstatSync(place).isFile() ? openSync(`/proc/self/fd/${place}`, "r") : -1;
+  } finally {
+    closeSync(place);
+  }
+}
 
 /** A path for calls that know no descriptors, valid during the visit. */
 export function pathOf(node: TreeNode): Buffer {
