@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
 import { run } from "../harness/run.ts";
 
