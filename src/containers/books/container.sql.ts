@@ -51,13 +51,11 @@ export class ContainerTable {
   }
 
   all(): Container[] {
-    return this.#all
-      .all()
-      .map(({ fixed, state }) => ({
-        ...(decode(fixed) as Omit<Container, "state" | "execIds">),
-        state: decode(state) as Container["state"],
-        execIds: [],
-      }));
+    return this.#all.all().map(({ fixed, state }) => ({
+      ...(decode(fixed) as Omit<Container, "state" | "execIds">),
+      state: decode(state) as Container["state"],
+      execIds: [],
+    }));
   }
 }
 
