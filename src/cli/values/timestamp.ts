@@ -6,7 +6,8 @@ import { parseDuration } from "./duration.ts";
  * with optional nanoseconds. Gives `seconds.nanoseconds` as the API takes it.
  */
 export function parseTimestamp(text: string, nowMs = Date.now()): string {
-  if (/^\d{5,}(\.\d{1,9})?$/.test(text)) return text;
+  // any plain number is seconds, a year too; only a bare 0 is the duration
+  if (/^(?!0$)\d+(\.\d{1,9})?$/.test(text)) return text;
   const duration = durationNs(text);
   if (duration !== undefined) return fromNs(BigInt(nowMs) * 1_000_000n - BigInt(Math.round(duration)));
   const match =
