@@ -32,6 +32,13 @@ export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
   pinNetns(sandbox.path, netnsFd);
   fault("network.open.after-netns");
   addLinks(host, netnsFd, sandbox.links);
+  // At once: with the namespace they would go in the kernel's time, and a second try makes links of the same names.
+  undo.defer(() =>
+    removeLinks(
+      host,
+      sandbox.links.map((link) => link.hostName),
+    ),
+  );
   const sysctls = Object.entries(sandbox.sysctls);
   if (sandbox.links.length + sysctls.length > 0) {
     away(
