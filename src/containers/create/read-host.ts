@@ -21,7 +21,10 @@ export function readCreateHost(): CreateHost {
       "0",
     cgroupVersion,
     cgroup: cgroupVersion === 2 ? v2Abilities() : v1Abilities(),
-    ipv4Forwarding: read("/proc/sys/net/ipv4/ip_forward") !== "0",
+    // read when asked: the first network switches it on
+    get ipv4Forwarding() {
+      return read("/proc/sys/net/ipv4/ip_forward") !== "0";
+    },
     seccomp: /^Seccomp:/m.test(status),
     apparmor: read("/sys/module/apparmor/parameters/enabled") === "Y",
     selinux: existsSync("/sys/fs/selinux/enforce"),
