@@ -203,7 +203,7 @@ describe.each(clientNames)("%s run", (name) => {
     expect(await sh(["--sysctl", "net.ipv4.ip_forward=0"], "cat /proc/sys/net/ipv4/ip_forward")).toBe("0");
     expect(await sh(["--device", "/dev/fuse:/dev/f"], "test -c /dev/f && echo there")).toBe("there");
     expect(await sh(["--init"], "ps | head -2 | tail -1")).toContain("docker-init");
-    expect(await sh(["--add-host", "db:10.1.2.3"], "grep db /etc/hosts")).toBe("10.1.2.3\tdb");
+    expect(await sh(["--add-host", "database:10.1.2.3"], "grep database /etc/hosts")).toBe("10.1.2.3\tdatabase");
     expect(await sh(["--dns", "10.9.9.9", "--dns-search", "corp.test"], "cat /etc/resolv.conf")).toMatch(
       /nameserver 10\.9\.9\.9[\s\S]*search corp\.test|search corp\.test[\s\S]*nameserver 10\.9\.9\.9/,
     );

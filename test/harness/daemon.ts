@@ -133,6 +133,8 @@ async function readLogs(folder: string): Promise<string> {
 }
 
 async function dispose(daemon: TestDaemon): Promise<void> {
+  // A daemon that died where no test meant it to: its last words are worth more than the refused connections.
+  if (!(await Bun.file(`/proc/${daemon.pid()}/cmdline`).exists())) console.error(await readLogs(daemon.folder));
   const ids = await daemon.docker(["ps", "-aq"]).then(
     ({ stdout }) => stdout.split("\n").filter(Boolean),
     () => [],
