@@ -43,7 +43,10 @@ const together = files.filter((file) => !alone.includes(file));
 const sum = { passed: 0, failed: 0 };
 const skipped = [];
 
-function testFile(file) {
+/** Files that failed beside others. Each gets one more run of its own, and both are told. */
+const again = [];
+
+function testFile(file, { last }) {
   const startedAt = Date.now();
   const child = spawn(bun, ["test", `./${file}`, "--timeout", "60000"], {
     env,
@@ -62,8 +65,11 @@ function testFile(file) {
       clearTimeout(timer);
       const count = (word) => Number(new RegExp(`^ *(\\d+) ${word}`, "m").exec(output)?.[1] ?? 0);
       const failed = Math.max(count("fail"), late || status !== 0 ? 1 : 0);
-      sum.passed += count("pass");
-      sum.failed += failed;
+      if (failed && !last) again.push(file);
+      else {
+        sum.passed += count("pass");
+        sum.failed += failed;
+      }
       for (const [, name] of output.matchAll(/^\((?:skip|todo)\) (.*)$/gm)) skipped.push(`${file}: ${name}`);
       const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
       console.log(
@@ -75,18 +81,21 @@ function testFile(file) {
   );
 }
 
-async function testAll(list, jobs) {
+async function testAll(list, jobs, options = { last: true }) {
   const queue = [...list];
   await Promise.all(
     Array.from({ length: jobs }, async () => {
-      for (let file = queue.shift(); file; file = queue.shift()) await testFile(file);
+      for (let file = queue.shift(); file; file = queue.shift()) await testFile(file, options);
     }),
   );
 }
 
 // One more than there are cores: tests of real containers wait more than they compute.
-await testAll(together, Number(process.env.TEST_JOBS ?? Math.min(4, cpus().length + 1)));
+await testAll(together, Number(process.env.TEST_JOBS ?? Math.min(4, cpus().length + 1)), { last: false });
 await testAll(alone, 1);
+const flaky = [...again];
+await testAll(flaky, 1);
+for (const file of flaky) console.log(`failed beside others and was run again by itself: ${file}`);
 for (const name of skipped) console.log(`not run: ${name}`);
 if (files.length === 0) console.log(`no test file matches ${wanted.join(" ")}`);
 console.log(`${sum.passed} passed, ${sum.failed} failed`);
