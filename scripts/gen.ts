@@ -1,8 +1,10 @@
 // Generates src/spec/engine/*.gen.ts from the Engine API's swagger file, which stays outside the repository:
-// names, types and codes are facts and carry over, sentences do not.
+// names, types and codes are facts and carry over, sentences do not. What Berth adds to the API stands in
+// src/spec/engine/extensions/*.yaml, in the same form, with paths below /berth/.
 // usage: bun scripts/gen.ts [--check]   (--check: fail when a generated file is stale)
 import { existsSync } from "node:fs";
 import { parse } from "yaml";
+import { addExtensions } from "./gen/extensions.ts";
 import { operationsFile } from "./gen/operations.ts";
 import { schemasFile } from "./gen/schemas.ts";
 import { typesFile } from "./gen/types.ts";
@@ -16,7 +18,7 @@ if (!existsSync(source)) {
   console.log("generated files: not checked, ../shared is not here");
   process.exit(0);
 }
-const swagger = parse(await Bun.file(source).text()) as Swagger;
+const swagger = await addExtensions(parse(await Bun.file(source).text()) as Swagger, new URL("extensions/", target));
 const files = {
   "types.gen.ts": typesFile(swagger),
   "operations.gen.ts": operationsFile(swagger),

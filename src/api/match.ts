@@ -38,7 +38,7 @@ export function match(method: string, path: string): Match | undefined {
   const whole =
     exact.get(`${method} ${path}`) ?? (path.endsWith("/") ? exact.get(`${method} ${path.slice(0, -1)}`) : undefined);
   if (whole) return { id: whole, params: {} };
-  const slash = path.indexOf("/", 1);
+  const slash = path.indexOf("/", path.startsWith("/berth/") ? 7 : 1);
   if (slash < 0) return undefined;
   for (const row of patterns.get(`${method} ${path.slice(0, slash + 1)}`) ?? []) {
     if (!path.endsWith(row.suffix) || path.length <= row.prefix.length + row.suffix.length) continue;

@@ -1,0 +1,21 @@
+import { Glob } from "bun";
+import { parse } from "yaml";
+import type { Swagger } from "./swagger.ts";
+
+/** The swagger document with the operations and definitions that Berth adds. Throws for a name that is taken. */
+export async function addExtensions(swagger: Swagger, folder: URL): Promise<Swagger> {
+  const whole: Swagger = { ...swagger, paths: { ...swagger.paths }, definitions: { ...swagger.definitions } };
+  for (const name of [...new Glob("*.yaml").scanSync(folder.pathname)].sort()) {
+    const added = parse(await Bun.file(new URL(name, folder)).text()) as Partial<Swagger>;
+    for (const [path, methods] of Object.entries(added.paths ?? {})) {
+      if (!path.startsWith("/berth/")) throw new Error(`${name}: ${path} is not below /berth/`);
+      if (path in whole.paths) throw new Error(`${name}: ${path} is there already`);
+      whole.paths[path] = methods;
+    }
+    for (const [definition, schema] of Object.entries(added.definitions ?? {})) {
+      if (definition in whole.definitions) throw new Error(`${name}: the definition ${definition} is there already`);
+      whole.definitions[definition] = schema;
+    }
+  }
+  return whole;
+}
