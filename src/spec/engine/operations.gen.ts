@@ -123,6 +123,7 @@ export const operations = {
   ConfigUpdate: { method: "POST", path: "/configs/{id}/update", tag: "Config", status: 200, query: { "version": "integer" }, body: true },
   DistributionInspect: { method: "GET", path: "/distribution/{name}/json", tag: "Distribution", status: 200, query: {  }, body: false },
   Session: { method: "POST", path: "/session", tag: "Session", status: 101, query: {  }, body: false },
+  Grpc: { method: "POST", path: "/grpc", tag: "Build", status: 101, query: {  }, body: false },
 } as const satisfies Record<string, OperationRow>;
 
 export type OperationId = keyof typeof operations;
@@ -865,6 +866,12 @@ export interface OperationTypes {
     reply: wire.DistributionInspect;
   };
   Session: {
+    params: {  };
+    query: {  };
+    body: unknown;
+    reply: void;
+  };
+  Grpc: {
     params: {  };
     query: {  };
     body: unknown;
