@@ -128,6 +128,13 @@ export class Exchange {
     return { socket: this.#socket, input: this.#input };
   }
 
+  /** As hijack, for a protocol that wants the socket itself. It is paused, and may hold bytes that came early. */
+  takeSocket(head: string): Socket {
+    const { socket, input } = this.hijack(head);
+    input.release();
+    return socket;
+  }
+
   /** The headers every answer has, for heads written by hand. */
   get baseHeaders(): string {
     return this.#baseHeaders();

@@ -9,6 +9,7 @@ const highWaterBytes = 256 * 1024;
  */
 export class SocketInput {
   readonly #socket: Socket;
+  readonly #listeners: readonly (readonly ["data" | "end" | "close", (chunk: Buffer) => void])[];
   #chunks: Buffer[] = [];
   #bytes = 0;
   #ended = false;
@@ -18,7 +19,7 @@ export class SocketInput {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on("data", (chunk: Buffer) => {
+    const data = (chunk: Buffer): void => {
       this.#chunks.push(chunk);
       this.#bytes += chunk.length;
       if (this.#bytes >= highWaterBytes && !this.#paused) {
@@ -26,15 +27,27 @@ export class SocketInput {
         socket.pause();
       }
       this.#notify();
-    });
+    };
     const end = (): void => {
       if (this.#ended) return;
       this.#ended = true;
       this.#notify();
       this.#onEnd?.();
     };
-    socket.on("end", end);
-    socket.on("close", end);
+    this.#listeners = [
+      ["data", data],
+      ["end", end],
+      ["close", end],
+    ];
+    for (const [event, listener] of this.#listeners) socket.on(event, listener);
+  }
+
+  /** Lets go of the socket: what came and was not taken is the socket's again. Nobody may be taking. */
+  release(): void {
+    for (const [event, listener] of this.#listeners) this.#socket.off(event, listener);
+    this.#socket.pause();
+    for (const chunk of this.#chunks.splice(0).reverse()) this.#socket.unshift(chunk);
+    this.#bytes = 0;
   }
 
   /** No more bytes will come from the socket; some may still be here. */

@@ -1,0 +1,76 @@
+import type { Socket } from "node:net";
+import { connect } from "node:http2";
+import type { DescService } from "@bufbuild/protobuf";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { createTransport } from "@connectrpc/connect/protocol-grpc";
+import { EngineError } from "../base/errors.ts";
+import type { Caller } from "../spec/caller.ts";
+import { sessionHttp } from "./session-http.ts";
+
+/** What a client says of itself when it opens a session (headers X-Docker-Expose-Session-*). */
+export interface SessionHead {
+  readonly id: string;
+  readonly name: string;
+  /** The same for all sessions of one client and folder: what was sent before need not be sent again. */
+  readonly sharedKey: string;
+  /** `/moby.filesync.v1.FileSync/DiffCopy`, ... */
+  readonly methods: readonly string[];
+  readonly caller: Caller;
+}
+
+/** Frames of many streams wait here when a build reads several contexts at once; 10 MB, the default, cuts them off. */
+const maxSessionMemoryMb = 1000;
+const maxMessageBytes = 16 * 1024 * 1024;
+
+/** A client's side of a build: the daemon calls services that the client serves, over the client's connection. */
+export class Session {
+  readonly head: SessionHead;
+  readonly #socket: Socket;
+  readonly #transport: Transport;
+  readonly #closed = new AbortController();
+
+  constructor(socket: Socket, head: SessionHead) {
+    this.head = head;
+    this.#socket = socket;
+    const http = connect("http://localhost", {
+      createConnection: () => socket,
+      maxSessionMemory: maxSessionMemoryMb,
+    });
+    for (const event of ["error", "close", "goaway"]) http.on(event, () => this.close());
+    socket.once("close", () => this.close());
+    this.#transport = createTransport({
+      httpClient: sessionHttp(() => {
+        this.#closed.signal.throwIfAborted();
+        return http;
+      }),
+      baseUrl: "http://localhost",
+      useBinaryFormat: true,
+      interceptors: [],
+      acceptCompression: [],
+      sendCompression: null,
+      compressMinBytes: Number.MAX_SAFE_INTEGER,
+      readMaxBytes: maxMessageBytes,
+      writeMaxBytes: maxMessageBytes,
+    });
+  }
+
+  /** Fires when the client is gone. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** Whether the client serves a method: `/moby.buildkit.secrets.v1.Secrets/GetSecret`. */
+  has(method: string): boolean {
+    return this.head.methods.some((given) => given.toLowerCase() === method.toLowerCase());
+  }
+
+  client<Service extends DescService>(service: Service): Client<Service> {
+    return createClient(service, this.#transport);
+  }
+
+  close(): void {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort(new EngineError("cancelled", "the build's client is gone"));
+    this.#socket.destroy();
+  }
+}
