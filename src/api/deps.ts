@@ -1,8 +1,10 @@
+import type { Socket } from "node:net";
 import type { Containers } from "../containers/containers.ts";
 import type { EventLog } from "../events/log.ts";
 import type { Images } from "../images/images.ts";
 import type { Networks } from "../networks/network.ts";
 import type { Volumes } from "../volumes/volume.ts";
+import type { Caller } from "../spec/caller.ts";
 import type { PeerCredentials } from "./http/listen.ts";
 import type { SystemInfo } from "./system-info.ts";
 
@@ -14,6 +16,8 @@ export interface ApiDeps {
   readonly volumes: Volumes;
   readonly events: EventLog;
   readonly system: SystemInfo;
+  /** BuildKit's interface, loaded when the first client speaks it. */
+  readonly buildkit: () => Promise<BuildkitFace>;
   /** Folders of a container's writable snapshot, for inspect's GraphDriver (snapshotter.paths). */
   readonly snapshotPaths: (containerId: string) => Readonly<Record<string, string>>;
   /** Facts about an accepted socket, from kernel/peer.ts: faces make no system calls of their own. */
@@ -25,4 +29,15 @@ export interface ApiDeps {
     /** Lets more connections wait at a listening socket than Bun does. */
     readonly raiseBacklog: (fd: number) => void;
   };
+}
+
+/** What speaks gRPC on connections that the API hands over. Sockets are paused and may hold bytes that came early. */
+export interface BuildkitFace {
+  /** The client calls services of this daemon. */
+  serve(socket: Socket, caller: Caller): void;
+  /** The daemon calls services of the client. Throws `conflict` for an id that is open, before `take` is called. */
+  addSession(
+    session: { id: string; name: string; sharedKey: string; methods: readonly string[]; caller: Caller },
+    take: () => Socket,
+  ): void;
 }

@@ -1,5 +1,6 @@
 import type { Routes } from "./route.ts";
 import { absentRoutes } from "./routes/absent.ts";
+import { buildkitRoutes } from "./routes/buildkit.ts";
 import { containerRoutes } from "./routes/container.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
 import { imageRoutes } from "./routes/image.ts";
@@ -15,5 +16,6 @@ export const routes: Routes = {
   ...imageRoutes,
   ...volumeRoutes,
   ...networkRoutes,
+  ...buildkitRoutes,
   ...absentRoutes,
 };

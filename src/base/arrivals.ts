@@ -12,6 +12,10 @@ export class Arrivals<Value> {
     return true;
   }
 
+  has(name: string): boolean {
+    return this.#here.has(name);
+  }
+
   delete(name: string): void {
     this.#here.delete(name);
   }

@@ -17,7 +17,7 @@ export class Job<Ref> {
   /** What single solves gave, by the names they were given. */
   readonly refs = new Map<string, Ref>();
   readonly #abort = new AbortController();
-  readonly #returned = Promise.withResolvers<unknown>();
+  readonly #returned = Promise.withResolvers<Ref | undefined>();
   #refCount = 0;
 
   constructor(options: { id: string; sessionId: string; caller: Caller }) {
@@ -39,11 +39,11 @@ export class Job<Ref> {
   }
 
   /** What the client's frontend made of it. */
-  get returned(): Promise<unknown> {
+  get returned(): Promise<Ref | undefined> {
     return this.#returned.promise;
   }
 
-  giveBack(result: unknown): void {
+  giveBack(result: Ref | undefined): void {
     this.#returned.resolve(result);
   }
 

@@ -1,6 +1,7 @@
+import type { Socket } from "node:net";
 import { Arrivals } from "../base/arrivals.ts";
 import { EngineError } from "../base/errors.ts";
-import type { Session } from "./session.ts";
+import { Session, type SessionHead } from "./session.ts";
 
 /** buildx asks to solve before its session is there: so long it may take. */
 const arrivalMs = 5000;
@@ -9,12 +10,12 @@ const arrivalMs = 5000;
 export class Sessions {
   readonly #sessions = new Arrivals<Session>();
 
-  add(session: Session): void {
-    const { id } = session.head;
-    if (!this.#sessions.add(id, session)) {
-      session.close();
-      throw new EngineError("conflict", `session ${id} is open already`, { id });
-    }
+  /** Opens a session over the connection that `take` gives. Throws `conflict` before, when its id is taken. */
+  open(head: SessionHead, take: () => Socket): void {
+    const { id } = head;
+    if (this.#sessions.has(id)) throw new EngineError("conflict", `session ${id} is open already`, { id });
+    const session = new Session(take(), head);
+    this.#sessions.add(id, session);
     session.closed.addEventListener("abort", () => this.#sessions.delete(id));
   }
 

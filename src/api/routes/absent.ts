@@ -30,8 +30,6 @@ export const absentRoutes = {
   ImageBuild: missing("image:build", "building images"),
   // `docker system prune` calls it: there is no cache, so there is nothing to do.
   BuildPrune: { can: "image:build", handle: () => ({ CachesDeleted: null, SpaceReclaimed: 0 }) },
-  Session: missing("image:build", "a build session"),
-  Grpc: missing("image:build", "BuildKit's interface"),
 
   PluginList: { can: "plugin:list", handle: () => [] },
   GetPluginPrivileges: plugin("plugin:read"),
