@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type ApiServer, serveApi } from "../api/server.ts";
 import { nowNs } from "../base/clock.ts";
-import { errorMessage } from "../base/errors.ts";
+import { EngineError, errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { containerMigrations } from "../containers/books/container.sql.ts";
 import { readCreateHost } from "../containers/create/read-host.ts";
@@ -153,6 +153,8 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
       volumes,
       events,
       system,
+      buildkit: () =>
+        Promise.reject(new EngineError("not-implemented", "BuildKit's interface is not available yet")),
       snapshotPaths: (containerId) => snapshotter.paths(containerId),
       peer: { credentials: peerCredentials, gone: peerGone, raiseBacklog },
     },
