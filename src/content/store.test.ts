@@ -52,8 +52,11 @@ test("ingest() of a source that fails leaves nothing", async () => {
 });
 
 test("digests are no paths", () => {
-  for (const bad of ["sha256:../../etc/passwd", "sha256:abc", "../x", `sha512:${"a".repeat(64)}`])
-    expect(() => store.has(bad)).toThrow("invalid digest");
+  for (const bad of ["sha256:../../etc/passwd", "sha256:abc", "../x", `sha512:${"a".repeat(64)}`]) {
+    expect(store.has(bad)).toBe(false);
+    expect(() => store.path(bad)).toThrow("invalid digest");
+    expect(() => store.delete(bad)).toThrow("invalid digest");
+  }
 });
 
 test("collect() leaves what is needed or leased", async () => {

@@ -3,6 +3,10 @@ import { type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { EngineError } from "../base/errors.ts";
+import { KeyedLock } from "../base/keyed-lock.ts";
+import { type DigestAlgorithm, parseDigest } from "./digest.ts";
+import { Receiving, type Wanted } from "./receiving.ts";
+import { noSpace, syncFolder, writeChunks } from "./write.ts";
 
 export interface BlobInfo {
   readonly digest: string;
@@ -27,37 +31,54 @@ export interface Lease extends Disposable {
   keep(digest: string): void;
 }
 
-const digestPattern = /^sha256:[0-9a-f]{64}$/;
+const algorithms: readonly DigestAlgorithm[] = ["sha256", "sha512"];
+const partialSuffix = ".partial";
+/** What a cut download left waits so long for its next try. */
+const partialDays = 3;
+const waitMs = 60 * 60 * 1000; // another may be receiving the same big blob
 
-/** Blobs by digest: `<root>/sha256/<hex>`. One appears by a rename after it was verified and is on the disk. */
+/**
+ * Blobs by digest: `<root>/<algorithm>/<hex>`. One appears by a rename after it was verified and is on the disk; those
+ * that are coming in grow as `ingest/<algorithm>-<hex>.partial` and outlive the process. Names and lengths are
+ * answered from memory. Leases live in memory alone, so those of a process that died are void.
+ */
 export class ContentStore {
   readonly #root: string;
+  readonly #blobs = new Map<string, number>();
   readonly #leases = new Set<Set<string>>();
+  readonly #locks = new KeyedLock();
   #count = 0;
 
   constructor(options: { root: string }) {
     this.#root = options.root;
-    for (const folder of ["sha256", "ingest"]) mkdirSync(join(this.#root, folder), { recursive: true, mode: 0o700 });
-    // what an earlier process was receiving
-    for (const name of readdirSync(join(this.#root, "ingest")))
-      rmSync(join(this.#root, "ingest", name), { force: true });
+    for (const folder of [...algorithms, "ingest"])
+      mkdirSync(join(this.#root, folder), { recursive: true, mode: 0o700 });
+    const oldest = Date.now() - partialDays * 24 * 3600 * 1000;
+    for (const name of readdirSync(join(this.#root, "ingest"))) {
+      const path = join(this.#root, "ingest", name);
+      // spools of an earlier process, and downloads that nobody came back to
+      if (!name.endsWith(partialSuffix) || statSync(path).mtimeMs < oldest) rmSync(path, { force: true });
+    }
+    for (const algorithm of algorithms)
+      for (const hex of readdirSync(join(this.#root, algorithm)))
+        this.#blobs.set(`${algorithm}:${hex}`, statSync(join(this.#root, algorithm, hex)).size);
   }
 
   has(digest: string): boolean {
-    return statSync(this.path(digest), { throwIfNoEntry: false }) !== undefined;
+    return this.#blobs.has(digest);
   }
 
   /** Length of a blob. not-found when it is not here. */
   sizeBytes(digest: string): number {
-    const stat = statSync(this.path(digest), { throwIfNoEntry: false });
-    if (!stat) throw missing(digest);
-    return stat.size;
+    const bytes = this.#blobs.get(digest);
+    if (bytes === undefined) throw missing(digest);
+    return bytes;
   }
 
-  /** A blob as a stream. not-found when it is not here. */
-  read(digest: string): Readable {
+  /** A blob as a stream, from an offset on. not-found when it is not here. */
+  read(digest: string, options: { offsetBytes?: number } = {}): Readable {
     this.sizeBytes(digest);
-    return createReadStream(this.path(digest), { highWaterMark: 512 * 1024 });
+    return createReadStream(this.path(digest), { highWaterMark: 512 * 1024, start: options.offsetBytes ?? 0 });
   }
 
   /** A small blob whole. Throws `invalid` when it is longer than allowed. */
@@ -70,9 +91,28 @@ export class ContentStore {
   /** Takes a blob in. Throws `invalid` for wrong content, before anything of it is visible. */
   async ingest(source: AsyncIterable<Uint8Array>, expected: Expectation = {}): Promise<BlobInfo> {
     await using spool = await this.#receive(source, expected, { durable: true });
-    await rename(spool.path, this.path(spool.digest));
-    await syncFolder(join(this.#root, "sha256"));
+    await this.#name(spool);
     return { digest: spool.digest, sizeBytes: spool.sizeBytes };
+  }
+
+  /**
+   * Takes in a blob whose digest and size are known, going on where an earlier try ended. One at a time receives a
+   * blob; others wait. The caller disposes it, and looks with `has` first: another may have brought it meanwhile.
+   */
+  async receive(wanted: Wanted, options: { signal?: AbortSignal } = {}): Promise<Receiving> {
+    const place = this.path(wanted.digest);
+    const turn = await this.#locks.acquire(wanted.digest, {
+      timeoutMs: waitMs,
+      what: `blob ${wanted.digest}`,
+      ...(options.signal && { signal: options.signal }),
+    });
+    return Receiving.open({
+      wanted,
+      place,
+      path: join(this.#root, "ingest", `${wanted.digest.replace(":", "-")}${partialSuffix}`),
+      received: () => void this.#blobs.set(wanted.digest, wanted.sizeBytes),
+      done: () => turn[Symbol.dispose](),
+    });
   }
 
   /** Receives bytes for work at hand, verified like `ingest`. */
@@ -80,17 +120,31 @@ export class ContentStore {
     return this.#receive(source, expected, { durable: false });
   }
 
+  /** Makes a spool a blob. Its path is gone then. */
+  async keep(spool: Spool): Promise<BlobInfo> {
+    const file = await open(spool.path, "r");
+    try {
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await this.#name(spool);
+    return { digest: spool.digest, sizeBytes: spool.sizeBytes };
+  }
+
   /** Removes a blob. Idempotent. */
   delete(digest: string): void {
     const path = this.path(digest);
-    if (this.has(digest)) unlinkSync(path);
+    if (!this.#blobs.delete(digest)) return;
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    }
   }
 
   list(): BlobInfo[] {
-    return readdirSync(join(this.#root, "sha256")).map((hex) => ({
-      digest: `sha256:${hex}`,
-      sizeBytes: this.sizeBytes(`sha256:${hex}`),
-    }));
+    return [...this.#blobs].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
   }
 
   lease(): Lease {
@@ -107,10 +161,27 @@ export class ContentStore {
     return gone;
   }
 
+  /** Whether the blob's bytes still have its digest. Reads all of it. */
+  async isWhole(digest: string): Promise<boolean> {
+    const hash = new Bun.CryptoHasher(parseDigest(digest).algorithm);
+    try {
+      for await (const chunk of this.read(digest)) hash.update(chunk as Buffer);
+    } catch {
+      return false; // not there, or the disk cannot read it
+    }
+    return digest.endsWith(`:${hash.digest("hex")}`);
+  }
+
   path(digest: string): string {
-    if (!digestPattern.test(digest))
-      throw new EngineError("invalid", `invalid digest ${JSON.stringify(digest)}`, { digest });
-    return join(this.#root, "sha256", digest.slice(7));
+    const { algorithm, hex } = parseDigest(digest);
+    return join(this.#root, algorithm, hex);
+  }
+
+  async #name(spool: Spool): Promise<void> {
+    const place = this.path(spool.digest);
+    await rename(spool.path, place);
+    this.#blobs.set(spool.digest, spool.sizeBytes);
+    await syncFolder(join(place, ".."));
   }
 
   async #receive(source: AsyncIterable<Uint8Array>, expected: Expectation, how: { durable: boolean }): Promise<Spool> {
@@ -125,13 +196,14 @@ export class ContentStore {
     } catch (error) {
       await file.close();
       await remove();
-      throw error;
+      throw noSpace(error);
     }
   }
 }
 
 async function copy(source: AsyncIterable<Uint8Array>, file: FileHandle, expected: Expectation): Promise<BlobInfo> {
-  const hash = new Bun.CryptoHasher("sha256");
+  const algorithm = expected.digest === undefined ? "sha256" : parseDigest(expected.digest).algorithm;
+  const hash = new Bun.CryptoHasher(algorithm);
   const limit = expected.sizeBytes ?? expected.maxBytes ?? Number.POSITIVE_INFINITY;
   let sizeBytes = 0;
   for await (const chunk of source) {
@@ -140,33 +212,14 @@ async function copy(source: AsyncIterable<Uint8Array>, file: FileHandle, expecte
     if (sizeBytes > limit)
       throw new EngineError("invalid", `the content is longer than ${limit} bytes`, { sizeBytes, limit });
     hash.update(chunk);
-    await writeWhole(file, chunk);
+    await writeChunks(file, [chunk]);
   }
   if (expected.sizeBytes !== undefined && sizeBytes !== expected.sizeBytes)
     throw new EngineError("invalid", `the content is ${sizeBytes} bytes long, not ${expected.sizeBytes}`);
-  const digest = `sha256:${hash.digest("hex")}`;
+  const digest = `${algorithm}:${hash.digest("hex")}`;
   if (expected.digest !== undefined && digest !== expected.digest)
     throw new EngineError("invalid", `the content's digest is ${digest}, not ${expected.digest}`, { digest });
   return { digest, sizeBytes };
-}
-
-async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  try {
-    for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT"))
-      throw new EngineError("internal", "no space left on device", {}, { cause: error });
-    throw error;
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 const missing = (digest: string): EngineError =>

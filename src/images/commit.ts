@@ -71,10 +71,12 @@ export async function commit(deps: ImageDeps, options: CommitOptions): Promise<I
     rootfs: { type: "layers", diff_ids: diffIds },
   };
   const sizeBytes = parent.sizeBytes + (empty ? 0 : layer.applied.sizeBytes);
-  const booked = deps.book.add(
-    { configBytes: Buffer.from(JSON.stringify(image)), sizeBytes, parent: parent.id },
-    reference === "" ? [] : [reference],
-  );
+  const booked = deps.book.add({
+    configBytes: Buffer.from(JSON.stringify(image)),
+    sizeBytes,
+    parent: parent.id,
+    references: reference === "" ? [] : [reference],
+  });
   fault("image.load.after-row");
   if (reference !== "") tell(deps, "tag", booked, reference, options.caller);
   return booked;

@@ -1,6 +1,7 @@
 import type { EventSink } from "../events/bus.ts";
 import type { KeyedLock } from "../base/keyed-lock.ts";
 import type { ContentStore } from "../content/store.ts";
+import type { Registries } from "../distribution/registries.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { ImageBook } from "./image-book.ts";
@@ -15,6 +16,14 @@ export interface ImageDeps {
   readonly locks: KeyedLock;
   /** Chain ids that work in progress needs, with how many need it: removal leaves them alone. */
   readonly held: Map<string, number>;
+  readonly registries: Registries;
+  readonly settings: ImageSettings;
+}
+
+/** Settings of the daemon for images; read anew each time, as a reload may change them. */
+export interface ImageSettings {
+  /** Whether compressed layers stay after they were unpacked; `drop` keeps those that nobody could give again. */
+  readonly layerBlobs: () => "keep" | "drop";
 }
 
 /** Keeps layers from being removed until disposed. */

@@ -4,8 +4,8 @@ import type { ImageDeps } from "./deps.ts";
 export type HistoryEntry = OciHistory & { imageId: string; layerBytes: number; references: readonly string[] };
 
 /** Steps of an image, newest first. Steps whose own image is not here have no id. */
-export function history(deps: ImageDeps, reference: string): HistoryEntry[] {
-  const image = deps.book.resolve(reference);
+export function history(deps: ImageDeps, reference: string, options: { platform?: string } = {}): HistoryEntry[] {
+  const image = deps.book.resolve(reference, options);
   let layer = 0;
   const entries: HistoryEntry[] = (image.config.history ?? []).map((step) => {
     const chainId = step.empty_layer ? undefined : image.chainIds[layer++];

@@ -11,7 +11,12 @@ export interface Image {
   readonly sizeBytes: number;
   /** Familiar references that point here, sorted: `busybox:latest`. */
   readonly references: readonly string[];
-  /** Repository digests: `busybox@sha256:...`. */
+  /**
+   * Tags that mean this image only where its platform is asked for: they point to an index whose better fitting
+   * image is here as well. An image with such tags is not dangling.
+   */
+  readonly variantOf: readonly string[];
+  /** Repository digests: `busybox@sha256:...` of the manifest or index that was pulled, pushed or loaded. */
   readonly digests: readonly string[];
   /** When a reference last moved here or the image came in; nanoseconds since the epoch. */
   readonly taggedAtNs: bigint;
@@ -20,9 +25,10 @@ export interface Image {
 /** What other features need of images. */
 export interface ImageStore {
   /**
-   * Finds an image by reference, digest, id or unique id prefix.
-   * Throws not-found `No such image: x:latest`, Docker's text.
+   * Finds an image by reference, digest, id or unique id prefix. With a `platform` (`linux/arm64/v8`) the image of
+   * that platform behind the reference. Throws not-found `No such image: x:latest`, Docker's text; or, where only
+   * other platforms are here, Docker's `image with reference x was found but does not match the specified platform`.
    */
-  resolve(reference: string): Image;
+  resolve(reference: string, options?: { platform?: string }): Image;
   list(): readonly Image[];
 }

@@ -209,7 +209,7 @@ test("prune takes what nobody keeps or uses", async () => {
 });
 
 test("pull says what Docker says of what is not to be had", async () => {
-  await expect(images.pull("nope:1", { caller, platform: "", auth: "", report })).rejects.toThrow(
+  await expect(images.pull("nope:1", { caller, platform: "", report })).rejects.toThrow(
     "pull access denied for nope, repository does not exist or may require 'docker login': this engine does not speak to registries yet, bring images by load or import",
   );
 });

@@ -1,5 +1,7 @@
 import type { Readable } from "node:stream";
+import type { Credentials } from "../distribution/registries.ts";
 import type { Caller } from "../spec/caller.ts";
+import type { OciDescriptor } from "../spec/oci/descriptor.ts";
 import type { OciHistory, OciRunConfig } from "../spec/oci/image.ts";
 import type { Image, ImageStore } from "./image.ts";
 
@@ -19,24 +21,42 @@ export interface Images extends ImageStore {
   ): Promise<Image>;
   /** Docker archive or OCI layout, plain or compressed; several images. Nothing is visible before it is verified. */
   load(tar: Readable, options: Asked & { quiet: boolean; report: Report }): Promise<readonly LoadedImage[]>;
-  /** One tar that is Docker archive and OCI layout at once. */
-  save(references: readonly string[], options: Asked): Promise<Readable>;
+  /** One tar that is Docker archive and OCI layout at once. With `platform` only the images of that platform. */
+  save(references: readonly string[], options: Asked & { platform?: string }): Promise<Readable>;
   /** Moves the reference `repository:tag` to an image. */
   tag(reference: string, target: { repository: string; tag: string }, options: Asked): Promise<void>;
-  /** Untags and, with the last reference, deletes. `inUse` tells which containers need an image. */
+  /**
+   * Untags and, with the last reference, deletes; `platforms` removes only the images of these behind the reference.
+   * `inUse` tells which containers need an image.
+   */
   remove(
     reference: string,
-    options: Asked & { force: boolean; prune: boolean; inUse: InUse },
+    options: Asked & { force: boolean; prune: boolean; platforms?: readonly string[]; inUse: InUse },
   ): Promise<readonly RemovedImage[]>;
-  prune(
-    options: Asked & { keep: (image: Image) => boolean; inUse: InUse },
-  ): Promise<{ removed: readonly RemovedImage[]; reclaimedBytes: number }>;
+  /** Removes every image that `keep` and containers leave. With `dryRun` nothing happens but the telling. */
+  prune(options: Asked & { keep: (image: Image) => boolean; inUse: InUse; dryRun?: boolean }): Promise<Pruned>;
   /** Newest first. `layerBytes` of 0 for empty layers. */
   history(
     reference: string,
+    options?: { platform?: string },
   ): readonly (OciHistory & { imageId: string; layerBytes: number; references: readonly string[] })[];
-  /** Downloads from a registry. Until registries are built: not-found, Docker's text. */
-  pull(reference: string, options: Asked & { platform: string; auth: string; report: Report }): Promise<Image>;
+  /**
+   * Downloads from a registry: what is here stays, interrupted downloads go on, a layer that two pulls want is
+   * fetched once. With `allTags` every tag of the repository; then the last image is returned. The text of the
+   * failure is Docker's where its clients match on it.
+   */
+  pull(reference: string, options: Asked & PullOptions): Promise<Image>;
+  /** Uploads one tag, or all of the repository where `tag` is empty. */
+  push(repository: string, options: Asked & PushOptions): Promise<void>;
+  /** Says how the images of a reference, of all its platforms, are stored; for `--tree` and `manifests=1`. */
+  manifests(reference: string): readonly ManifestView[];
+  /**
+   * Adds an image whose layers are in the store already (staged and committed under the chain ids of its
+   * configuration), and points the references at it. As `build` does. Throws not-found when a layer is missing.
+   */
+  create(options: Asked & { configBytes: Uint8Array; parent?: string; references: readonly string[] }): Promise<Image>;
+  /** Keeps layers from removal until disposed, for work that is not written down yet. */
+  hold(chainIds: readonly string[]): Disposable;
   /** Makes an image of a container's changes: `diff` is a layer tar. */
   commit(
     options: Asked & {
@@ -52,8 +72,12 @@ export interface Images extends ImageStore {
       command: string;
     },
   ): Promise<Image>;
-  /** Bytes of all layers on disk, each counted once. */
+  /** Bytes of all layers on disk, each counted once: unpacked files and kept blobs. */
   layersBytes(): number;
+  /** For each image the bytes that no other image shares: removing it frees as many. */
+  uniqueBytes(): ReadonlyMap<string, number>;
+  /** Compares the store with itself; with `repair` damaged parts are fetched or made again, else dropped. */
+  check(options: Asked & { repair: boolean }): Promise<readonly Finding[]>;
 }
 
 interface Asked {
@@ -68,8 +92,55 @@ export interface Progress {
   readonly stream?: string;
   readonly current?: number;
   readonly total?: number;
+  /** Sent as it is, beside an empty `progressDetail`. */
+  readonly aux?: Readonly<Record<string, unknown>>;
 }
 export type Report = (progress: Progress) => void;
+
+export interface PullOptions {
+  /** `os/arch/variant`; empty = the host's. */
+  readonly platform: string;
+  readonly allTags?: boolean;
+  readonly credentials?: Credentials;
+  readonly report: Report;
+}
+
+export interface PushOptions {
+  /** Empty = all tags of the repository. */
+  readonly tag: string;
+  /** Pushes the image of this platform alone; empty = all that the tag stands for. */
+  readonly platform: string;
+  readonly credentials?: Credentials;
+  readonly report: Report;
+}
+
+/** An entry of a reference's index, or its only manifest. */
+export interface ManifestView {
+  readonly descriptor: OciDescriptor;
+  /** `attestation` speaks about another manifest; `unknown` is what no container runs from. */
+  readonly kind: "image" | "attestation" | "unknown";
+  /** The image, when it is here. */
+  readonly image?: Image;
+  /** Bytes of kept blobs of the manifest. */
+  readonly contentBytes: number;
+}
+
+export interface Pruned {
+  readonly removed: readonly RemovedImage[];
+  readonly reclaimedBytes: number;
+}
+
+/** Something that is not as it should be. */
+export interface Finding {
+  readonly kind: "image" | "layer" | "blob" | "container";
+  /** Id, chain id, digest or container id. */
+  readonly id: string;
+  readonly problem: string;
+  /** Familiar references of the images that are concerned. */
+  readonly images: readonly string[];
+  /** What was done about it; empty for nothing. */
+  readonly repaired: string;
+}
 
 /** `reference` is empty for an image that came without a name. */
 export interface LoadedImage {

@@ -49,10 +49,11 @@ export async function importImage(deps: ImageDeps, tar: Readable, options: Impor
     history: [{ created, comment }],
     rootfs: { type: "layers", diff_ids: [layer.applied.diffId] },
   };
-  const booked = deps.book.add(
-    { configBytes: Buffer.from(JSON.stringify(image)), sizeBytes: layer.applied.sizeBytes },
-    reference === "" ? [] : [reference],
-  );
+  const booked = deps.book.add({
+    configBytes: Buffer.from(JSON.stringify(image)),
+    sizeBytes: layer.applied.sizeBytes,
+    references: reference === "" ? [] : [reference],
+  });
   fault("image.load.after-row");
   if (reference !== "") tell(deps, "tag", booked, reference, options.caller);
   tell(deps, "import", booked, booked.id, options.caller);

@@ -81,7 +81,7 @@ async function unpackLayers(
 function book(deps: ImageDeps, image: DescribedImage, chain: readonly string[], options: LoadOptions): LoadedImage[] {
   const moved = new Map(image.references.map((reference) => [reference, deps.book.pointed(reference)]));
   const sizeBytes = chain.reduce((sum, chainId) => sum + deps.layers.size(chainId).sizeBytes, 0);
-  const booked = deps.book.add({ configBytes: image.configBytes, sizeBytes }, image.references);
+  const booked = deps.book.add({ configBytes: image.configBytes, sizeBytes, references: image.references });
   for (const [reference, before] of moved) {
     if (before && before.id !== booked.id)
       options.report({

@@ -1,18 +1,23 @@
 import type { Database } from "bun:sqlite";
 import { KeyedLock } from "../base/keyed-lock.ts";
 import type { ContentStore } from "../content/store.ts";
+import type { Registries } from "../distribution/registries.ts";
 import type { EventSink } from "../events/bus.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import { commit } from "./commit.ts";
-import type { ImageDeps } from "./deps.ts";
+import { createImage } from "./create.ts";
+import { hold, type ImageDeps, type ImageSettings } from "./deps.ts";
+import { layersBytes, uniqueBytes } from "./disk-use.ts";
 import { history } from "./history.ts";
 import { ImageBook } from "./image-book.ts";
 import type { Images } from "./images.ts";
 import { importImage } from "./import.ts";
 import { load } from "./load.ts";
+import { manifests } from "./manifests.ts";
+import { noRegistries } from "./no-registries.ts";
 import { pull } from "./pull.ts";
-import { layersBytes, prune, remove } from "./remove.ts";
+import { prune, remove } from "./remove.ts";
 import { save } from "./save.ts";
 import { tag } from "./tag.ts";
 
@@ -22,14 +27,26 @@ export async function openImages(options: {
   content: ContentStore;
   snapshotter: Snapshotter & LayerStore;
   events: EventSink;
+  registries?: Registries;
+  settings?: ImageSettings;
 }): Promise<Images> {
-  const { db, content, snapshotter: layers, events } = options;
+  const { db, content, snapshotter: layers, events, registries = noRegistries } = options;
+  const { settings = { layerBlobs: () => "keep" } } = options;
   const book = new ImageBook(db);
-  const deps: ImageDeps = { book, content, layers, events, locks: new KeyedLock(), held: new Map() };
+  const deps: ImageDeps = {
+    book,
+    content,
+    layers,
+    events,
+    locks: new KeyedLock(),
+    held: new Map(),
+    registries,
+    settings,
+  };
   const needed = new Set(book.list().flatMap((image) => image.chainIds));
   for (const chainId of layers.layers()) if (!needed.has(chainId)) await layers.removeLayer(chainId);
   return {
-    resolve: (reference) => book.resolve(reference),
+    resolve: (reference, asked) => book.resolve(reference, asked),
     list: () => book.list(),
     import: (tar, asked) => importImage(deps, tar, asked),
     load: (tar, asked) => load(deps, tar, asked),
@@ -37,8 +54,14 @@ export async function openImages(options: {
     tag: async (reference, target, asked) => tag(deps, reference, target, asked.caller),
     remove: (reference, asked) => remove(deps, reference, asked),
     prune: (asked) => prune(deps, asked),
-    history: (reference) => history(deps, reference),
+    history: (reference, asked) => history(deps, reference, asked),
     pull: async (reference) => pull(reference),
+    push: async () => pull(""),
+    manifests: (reference) => manifests(deps, reference),
+    create: async (asked) => createImage(deps, asked),
+    hold: (chainIds) => hold(deps, chainIds),
+    check: async () => [],
+    uniqueBytes: () => uniqueBytes(deps),
     commit: (asked) => commit(deps, asked),
     layersBytes: () => layersBytes(deps),
   };

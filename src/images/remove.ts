@@ -3,6 +3,7 @@ import { shortId } from "../base/id.ts";
 import type { Caller } from "../spec/caller.ts";
 import { familiarName, familiarReference, parseReference, withDefaultTag } from "../spec/reference.ts";
 import type { ImageDeps } from "./deps.ts";
+import { layersBytes } from "./disk-use.ts";
 import { tell } from "./events.ts";
 import type { BookedImage } from "./image-book.ts";
 import type { Image } from "./image.ts";
@@ -87,14 +88,6 @@ export async function prune(
     );
   }
   return { removed, reclaimedBytes: before - layersBytes(deps) };
-}
-
-/** Bytes of all layers that images need, each once. */
-export function layersBytes(deps: ImageDeps): number {
-  const chains = new Set(deps.book.list().flatMap((image) => image.chainIds));
-  let bytes = 0;
-  for (const chainId of chains) if (deps.layers.has(chainId)) bytes += deps.layers.size(chainId).sizeBytes;
-  return bytes;
 }
 
 async function deleteImage(

@@ -4,12 +4,12 @@ import type { AppliedLayer } from "./apply/appliers.ts";
 /** Unpacked layers of a snapshotter: how images fill and empty it. */
 export interface LayerStore {
   /**
-   * Unpacks a plain tar beside the committed layers. `parent` is the chain id below, whose root folder's owner and
-   * mode the new layer starts with. Throws `invalid` for a bad archive; then nothing is left. The caller disposes it.
+   * Unpacks a plain tar beside the committed layers; several at once, in any order. `parent` may be given here or at
+   * the commit. Throws `invalid` for a bad archive; then nothing is left. The caller disposes it.
    */
   stage(
     tar: AsyncIterable<Uint8Array>,
-    options: { parent: string | undefined; signal?: AbortSignal },
+    options: { parent?: string | undefined; signal?: AbortSignal },
   ): Promise<StagedLayer>;
   /** Length of a committed layer's files and of its tar. not-found when it is not here. */
   size(chainId: string): LayerSize;
@@ -35,6 +35,9 @@ export interface LayerSize {
 
 export interface StagedLayer extends AsyncDisposable {
   readonly applied: AppliedLayer;
-  /** Makes it the layer `chainId` by one rename. When that is there already, this one goes. */
-  commit(chainId: string): Promise<void>;
+  /**
+   * Makes it the layer `chainId` by one rename. When that is there already, this one goes. `parent` is the chain id
+   * below, committed before: its root folder's owner and mode are the new one's where the archive names none.
+   */
+  commit(chainId: string, options?: { parent?: string | undefined }): Promise<void>;
 }

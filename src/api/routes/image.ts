@@ -5,6 +5,7 @@ import type { ContainerConfig } from "../../spec/engine/types.gen.ts";
 import { flag, labelsMatch, readFilters } from "../filters.ts";
 import { filterImages, imageFilterKeys } from "../image-filters.ts";
 import { containersByImage, imageUse } from "../image-use.ts";
+import { readRegistryAuth } from "../registry-auth.ts";
 import { type Routes, shaped, streamReply } from "../route.ts";
 import { progressReply } from "../streams/progress.ts";
 import { readTimestamp } from "../timestamp.ts";
@@ -75,9 +76,10 @@ export const imageRoutes = {
       if (from === "") throw new EngineError("invalid", "invalid reference format");
       const tag = search.get("tag") ?? "";
       const reference = tag === "" ? from : `${from}${tag.includes(":") ? "@" : ":"}${tag}`;
-      const auth = exchange.head.headers.get("x-registry-auth") ?? "";
+      const credentials = readRegistryAuth(exchange.head.headers.get("x-registry-auth"));
       return progressReply(
-        async ({ report }) => void (await deps.images.pull(reference, { caller, signal, platform, auth, report })),
+        async ({ report }) =>
+          void (await deps.images.pull(reference, { caller, signal, platform, credentials, report })),
       );
     },
   },

@@ -54,6 +54,7 @@ const container = fakeContainer();
 const image: Image = {
   id: container.imageId,
   references: ["busybox:latest"],
+  variantOf: [],
   digests: [],
   chainIds: [],
   sizeBytes: 5,

@@ -69,6 +69,7 @@ export function testImage(
     chainIds: [],
     sizeBytes: 0,
     references: ["busybox:latest"],
+    variantOf: [],
     digests: [],
     taggedAtNs: 0n,
   };

@@ -58,6 +58,8 @@ export interface Applied {
   readonly entries: number;
   /** Content went that was reached by different paths: the tar cannot be made again from the files. */
   readonly irregular: boolean;
+  /** The archive has an entry for the root folder itself. */
+  readonly namesRoot: boolean;
 }
 
 const [EEXIST, ENOENT, ENOTDIR, EPERM] = [17, 2, 20, 1];
@@ -82,6 +84,7 @@ class Applier {
   #sizeBytes = 0;
   #entries = 0;
   #irregular = false;
+  #namesRoot = false;
 
   constructor(options: ApplyOptions) {
     this.#options = options;
@@ -105,7 +108,12 @@ class Applier {
       const node = statNode(name);
       if (node && (node.mode & nodeTypes.mask) === nodeTypes.folder) setTimes(name, mtimeNs, mtimeNs);
     }
-    return { sizeBytes: this.#sizeBytes, entries: this.#entries, irregular: this.#irregular };
+    return {
+      sizeBytes: this.#sizeBytes,
+      entries: this.#entries,
+      irregular: this.#irregular,
+      namesRoot: this.#namesRoot,
+    };
   }
 
   #apply(entry: TarEntry): void {
@@ -118,7 +126,10 @@ class Applier {
       this.#parents(parent);
       return this.#whiteout(parent, base);
     }
-    if (path === "") return this.#folder(entry, "");
+    if (path === "") {
+      this.#namesRoot = true;
+      return this.#folder(entry, "");
+    }
     this.#parents(parent);
     if (this.#options.keepKinds) this.#checkKind(entry, path);
     switch (entry.type) {

@@ -156,7 +156,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
 
   async stage(
     tar: AsyncIterable<Uint8Array>,
-    options: { parent: string | undefined; signal?: AbortSignal },
+    options: { parent?: string | undefined; signal?: AbortSignal },
   ): Promise<StagedLayer> {
     const folder = join(this.#root, "tmp", `${process.pid}-${++this.#staged}`);
     const trash = this.#trash;
@@ -164,8 +164,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     const diff = join(folder, "diff");
     mkdirSync(diff, { recursive: true, mode: 0o755 });
     try {
-      if (options.parent !== undefined) copyOwner(this.#diff(options.parent), diff);
-      else chmodSync(diff, 0o755);
+      chmodSync(diff, 0o755);
       const applied = await this.#appliers.apply(tar, {
         target: diff,
         split: join(folder, "split"),
@@ -175,7 +174,10 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
       });
       return {
         applied,
-        commit: async (chainId) => this.#commit(folder, chainId, applied),
+        commit: async (chainId, { parent = options.parent } = {}) => {
+          if (parent !== undefined && !applied.namesRoot) copyOwner(this.#diff(parent), diff);
+          this.#commit(folder, chainId, applied);
+        },
         [Symbol.asyncDispose]: dispose,
       };
     } catch (error) {
