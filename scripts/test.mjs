@@ -14,6 +14,7 @@ import {
   root,
   run,
 } from "./setup.mjs";
+import { newerClientsConfig } from "./newer-clients.mjs";
 
 const limitMs = 180_000; // per file: twice what the slowest takes on a loaded machine
 const wanted = process.argv.slice(2);
@@ -25,9 +26,11 @@ installModules();
 mountLeftControllers();
 run(bun, ["scripts/build.ts", "--test"]);
 const clientFolder = dockerClientFolder();
+const newerClients = newerClientsConfig();
 const env = {
   ...process.env,
   BERTH_BINARY: join(root, "dist/berth-test"),
+  BERTH_NEWER_CLIENTS: newerClients,
   PATH: [process.env.PATH, "/usr/sbin", "/sbin", clientFolder].filter(Boolean).join(delimiter),
 };
 
