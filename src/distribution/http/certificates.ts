@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { EngineError } from "../../base/errors.ts";
+
+/** TLS material for one server, as PEM. */
+export interface ServerTls {
+  readonly ca?: string[];
+  readonly cert?: string;
+  readonly key?: string;
+  readonly rejectUnauthorized: boolean;
+}
+
+// Go's list, crypto/x509 root_linux.go: dockerd trusts what these hold
+const bundles = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+  "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+  "/etc/ssl/cert.pem",
+];
+
+/** The machine's authorities; empty where it has none: those built into Bun count then. */
+export function systemAuthorities(file: string | undefined): string[] {
+  for (const path of file ? [file] : bundles) {
+    const text = readIfThere(path);
+    if (text !== undefined) return [text];
+  }
+  return [];
+}
+
+/**
+ * What `certs.d` holds for a host (`name:port`): authorities (`*.crt`) beside the machine's, and a client certificate
+ * (`x.cert` with `x.key`). Throws Docker's texts for halves and for a certificate that has the wrong ending.
+ */
+export function readServerTls(
+  host: string,
+  options: { folders: readonly string[]; authorities: readonly string[]; verify: boolean },
+): ServerTls {
+  const extra: string[] = [];
+  let pair: { cert: string; key: string } | undefined;
+  for (const folder of options.folders.map((root) => join(root, host.replaceAll("/", "")))) {
+    const names = namesIn(folder);
+    for (const name of names) {
+      if (name.endsWith(".crt")) extra.push(readFileSync(join(folder, name), "utf8"));
+      if (name.endsWith(".cert")) pair ??= readPair(folder, name, names);
+      if (name.endsWith(".key") && !names.includes(name.replace(/\.key$/, ".cert"))) throw halfPair(name, ".cert");
+    }
+  }
+  const ca = extra.length > 0 ? [...options.authorities, ...extra] : [...options.authorities];
+  return { rejectUnauthorized: options.verify, ...(ca.length > 0 && { ca }), ...pair };
+}
+
+function readPair(folder: string, name: string, names: readonly string[]): { cert: string; key: string } {
+  const key = name.replace(/\.cert$/, ".key");
+  if (!names.includes(key)) throw halfPair(name, ".key");
+  return { cert: readFileSync(join(folder, name), "utf8"), key: readFileSync(join(folder, key), "utf8") };
+}
+
+function halfPair(name: string, other: string): EngineError {
+  const missing = name.replace(/\.[^.]+$/, other);
+  return new EngineError(
+    "invalid",
+    other === ".key"
+      ? `missing key ${missing} for client certificate ${name}. CA certificates must use the extension .crt`
+      : `missing client certificate ${missing} for key ${name}`,
+  );
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    throw new EngineError("internal", `cannot read ${folder}: ${String(code)}`, {}, { cause: error });
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined; // the next place
+  }
+}

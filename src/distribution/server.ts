@@ -1,0 +1,139 @@
+import { EngineError } from "../base/errors.ts";
+import { discard } from "./http/answer-body.ts";
+import { Authorizer } from "./auth/authorizer.ts";
+import { unlessCancelled } from "./transfer/cancelled.ts";
+import { answerFailure } from "./http/failure.ts";
+import type { Credentials } from "./registries.ts";
+import type { Transport } from "./http/transport.ts";
+
+/** A request to a server's API. */
+export interface Ask {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Below `/v2/`, or an address the server gave (an upload's). */
+  readonly at: string | URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Asked again when the request must be repeated with rights. */
+  readonly body?: () => string | Uint8Array | AsyncIterable<Uint8Array>;
+  /** Rights it needs: `repository:library/busybox:pull`. */
+  readonly scopes: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+  readonly answerMs?: number;
+}
+
+const answerMs = 60_000;
+const probeMs = 10_000;
+/** How long a mirror that failed is passed over. */
+const restMs = 60_000;
+
+/** One registry or mirror, as one user: which protocol it speaks, how it wants to be shown rights. */
+export class Server {
+  readonly #transport: Transport;
+  readonly #bases: readonly URL[];
+  readonly #credentials: Credentials;
+  #base: Promise<URL> | undefined;
+  #authorizer: Authorizer | undefined;
+  #restsUntilMs = 0;
+
+  /** `bases`: addresses before `/v2/`, tried in this order. */
+  constructor(options: { transport: Transport; bases: readonly string[]; credentials: Credentials }) {
+    this.#transport = options.transport;
+    this.#bases = options.bases.map((base) => new URL(base.endsWith("/") ? base : `${base}/`));
+    this.#credentials = options.credentials;
+  }
+
+  get rests(): boolean {
+    return this.#restsUntilMs > performance.now();
+  }
+
+  /** It failed or lied: it is asked last for a while. */
+  rest(): void {
+    this.#restsUntilMs = performance.now() + restMs;
+  }
+
+  get stallMs(): number {
+    return this.#transport.stallMs;
+  }
+
+  /**
+   * Asks with the rights that the server wants; redirects of what reads are followed. Gives every answer, also refusals.
+   */
+  async ask(ask: Ask): Promise<{ response: Response; url: URL }> {
+    const base = await this.base(ask.signal);
+    const authorizer = (this.#authorizer ??= new Authorizer({
+      transport: this.#transport,
+      origin: base,
+      credentials: this.#credentials,
+    }));
+    const url = ask.at instanceof URL ? ask.at : new URL(`v2/${ask.at}`, base);
+    // an upload may be sent to another host: rights are for this one
+    const own = url.origin === base.origin;
+    for (let tries = 1; ; tries++) {
+      const rights = own ? await authorizer.header(ask.scopes, ask.signal ? { signal: ask.signal } : {}) : undefined;
+      const request = {
+        method: ask.method,
+        url,
+        headers: { ...ask.headers, ...(rights !== undefined && { Authorization: rights }) },
+        ...(ask.body && { body: ask.body() }),
+        signal: ask.signal,
+        answerMs: ask.answerMs ?? answerMs,
+      };
+      const answer = await this.#send(request, ask.method === "GET" || ask.method === "HEAD");
+      if (answer.response.status !== 401 || answer.url.origin !== base.origin || tries === 3) return answer;
+      if (!authorizer.challenged(answer.response, rights, ask.scopes)) return answer;
+      await discard(answer.response);
+    }
+  }
+
+  /** The same for what must succeed with one of these statuses. */
+  async expect(ask: Ask, ...statuses: readonly number[]): Promise<{ response: Response; url: URL }> {
+    const answer = await this.ask(ask);
+    if (statuses.includes(answer.response.status)) return answer;
+    if (answer.response.status >= 400) throw await answerFailure(answer.response);
+    await discard(answer.response);
+    throw new EngineError("invalid", `received unexpected HTTP status: ${answer.response.status}`, {
+      status: answer.response.status,
+    });
+  }
+
+  /** The address that answers: of an insecure registry TLS, else plain HTTP. */
+  base(signal?: AbortSignal): Promise<URL> {
+    const [only, ...more] = this.#bases;
+    if (only && more.length === 0) return Promise.resolve(only);
+    if (this.#base === undefined) {
+      const found = this.#probe(); // without the signal: others may wait for the same
+      this.#base = found;
+      found.catch(() => {
+        if (this.#base === found) this.#base = undefined;
+      });
+    }
+    return unlessCancelled(this.#base, signal);
+  }
+
+  async #probe(): Promise<URL> {
+    let failure: unknown;
+    for (const base of this.#bases) {
+      try {
+        const response = await this.#transport.send({
+          method: "GET",
+          url: new URL("v2/", base),
+          answerMs: probeMs,
+        });
+        await discard(response);
+        return base;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  async #send(request: Parameters<Transport["send"]>[0], follow: boolean): Promise<{ response: Response; url: URL }> {
+    try {
+      if (follow) return await this.#transport.sendFollowing(request);
+      return { response: await this.#transport.send(request), url: request.url };
+    } catch (error) {
+      this.#base = undefined; // it may come back with the other protocol
+      throw error;
+    }
+  }
+}

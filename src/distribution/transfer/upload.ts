@@ -1,0 +1,287 @@
+import { EngineError } from "../../base/errors.ts";
+import type { OciDescriptor } from "../../spec/oci/descriptor.ts";
+import { discard } from "../http/answer-body.ts";
+import { cancelled } from "./cancelled.ts";
+import type { Endpoint } from "../endpoints.ts";
+import { answerFailure, facts } from "../http/failure.ts";
+import { pullScope, pushScope } from "../manifests.ts";
+import { mayRetry, pause, retrying, type RetryPolicy } from "./retry.ts";
+
+export interface Upload {
+  readonly descriptor: OciDescriptor;
+  readonly open: (offsetBytes: number) => AsyncIterable<Uint8Array>;
+  readonly endpoint: Endpoint;
+  /** Repositories of the same registry that may have the blob. */
+  readonly from: readonly string[];
+  readonly sent: (bytes: number) => void;
+  readonly policy: RetryPolicy;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A blob of this size goes with the request that ends the upload. */
+const smallBytes = 64 * 1024;
+/** A registry may take long to put a large blob where it keeps it. */
+const commitMs = 15 * 60_000;
+const cancelMs = 5_000;
+/** Sizes of chunks where a proxy refuses longer bodies (413). */
+const chunkSteps = [Number.POSITIVE_INFINITY, 64 * 1024 * 1024, 8 * 1024 * 1024, 1024 * 1024];
+
+/** Whether the registry has a blob. */
+export async function hasBlob({ server, path }: Endpoint, digest: string, signal?: AbortSignal): Promise<boolean> {
+  const { response } = await server.ask({
+    method: "HEAD",
+    at: `${path}/blobs/${digest}`,
+    scopes: [pullScope(path)],
+    signal,
+  });
+  await discard(response);
+  if (response.status === 200) return true;
+  if (response.status === 404) return false;
+  throw await answerFailure(response);
+}
+
+/** Brings a blob into a repository in the cheapest way that works. An upload that is given up is cancelled there. */
+export async function uploadBlob(upload: Upload): Promise<"uploaded" | "mounted" | "exists"> {
+  const { endpoint, descriptor, policy, signal } = upload;
+  const there = (): Promise<boolean> => retrying(() => hasBlob(endpoint, descriptor.digest, signal), policy, signal);
+  if (await there()) return "exists";
+  const mounted = await mount(upload);
+  if (mounted === "mounted") return mounted;
+  let session: Session | undefined = mounted;
+  let failures = 0;
+  let step = 0;
+  let reached = 0;
+  for (;;) {
+    try {
+      session ??= await retrying(() => begin(upload), policy, signal);
+      await send(upload, session, chunkSteps[step] ?? smallBytes);
+      return "uploaded";
+    } catch (error) {
+      if (signal?.aborted) {
+        if (session) await cancel(endpoint, session);
+        throw cancelled();
+      }
+      if (facts(error).status === 413 && step + 1 < chunkSteps.length) {
+        step++; // the same bytes in smaller parts
+      } else {
+        const state: Session | undefined = session && (await progress(endpoint, session, signal));
+        failures = state !== undefined && state.offset > reached ? 1 : failures + 1;
+        reached = state?.offset ?? 0;
+        // the answer to the last request may be what was lost
+        if (mayRetry(error) && (await hasBlob(endpoint, descriptor.digest, signal).catch(() => false)))
+          return "uploaded";
+        if (!(mayRetry(error) || facts(error).status === 416) || failures >= policy.attempts) {
+          if (session) await cancel(endpoint, session);
+          throw error;
+        }
+        await pause(error, failures, policy, signal);
+        session = state;
+        continue;
+      }
+      session = session && (await progress(endpoint, session, signal));
+    }
+  }
+}
+
+/** An upload at the registry: where the next request goes, and how much it has. */
+interface Session {
+  readonly at: URL;
+  readonly offset: number;
+  /** OCI-Chunk-Min-Length. */
+  readonly minChunkBytes: number;
+}
+
+/** Tries every repository; the session that a refusal opens is used for the upload. */
+async function mount(upload: Upload): Promise<Session | "mounted" | undefined> {
+  const { endpoint, descriptor, from, signal, policy } = upload;
+  let session: Session | undefined;
+  for (const source of from.filter((path) => path !== endpoint.path)) {
+    if (session) await cancel(endpoint, session);
+    session = undefined;
+    const query = new URLSearchParams({ mount: descriptor.digest, from: source });
+    try {
+      const { response, url } = await retrying(
+        () =>
+          endpoint.server.expect(
+            {
+              method: "POST",
+              at: `${endpoint.path}/blobs/uploads/?${query}`,
+              headers: { "Content-Length": "0" },
+              scopes: [pushScope(endpoint.path), pullScope(source)],
+              signal,
+            },
+            201,
+            202,
+          ),
+        policy,
+        signal,
+      );
+      await discard(response);
+      if (response.status === 201) return "mounted";
+      session = sessionOf(response, url);
+    } catch (error) {
+      if (signal?.aborted) throw cancelled();
+      // no right to read there, or no mounting here: the upload will tell what is really wrong
+      if (mayRetry(error)) throw error;
+    }
+  }
+  return session;
+}
+
+async function begin({ endpoint, signal }: Upload): Promise<Session> {
+  const { response, url } = await endpoint.server.expect(
+    {
+      method: "POST",
+      at: `${endpoint.path}/blobs/uploads/`,
+      headers: { "Content-Length": "0" },
+      scopes: [pushScope(endpoint.path)],
+      signal,
+    },
+    202,
+  );
+  await discard(response);
+  return sessionOf(response, url);
+}
+
+/** Sends what is missing and ends the upload. */
+async function send(upload: Upload, from: Session, most: number): Promise<void> {
+  const { descriptor, endpoint } = upload;
+  let session = from;
+  const partBytes = Math.max(most, session.minChunkBytes);
+  while (descriptor.size - session.offset > smallBytes) {
+    const end = Math.min(descriptor.size, session.offset + partBytes);
+    session = await part(upload, session, end);
+  }
+  const at = new URL(session.at);
+  at.searchParams.set("digest", descriptor.digest);
+  const { response } = await endpoint.server.expect(
+    {
+      method: "PUT",
+      at,
+      ...bodyOf(upload, session.offset, descriptor.size),
+      scopes: [pushScope(endpoint.path)],
+      signal: upload.signal,
+      answerMs: commitMs,
+    },
+    201,
+    204,
+  );
+  await discard(response);
+  upload.sent(descriptor.size);
+}
+
+/** OCI distribution-spec 1.1, "Pushing a blob in chunks"; one that holds all is docker's streamed upload. */
+async function part(upload: Upload, session: Session, end: number): Promise<Session> {
+  const { endpoint, descriptor } = upload;
+  const body = bodyOf(upload, session.offset, end);
+  const whole = session.offset === 0 && end === descriptor.size;
+  const { response, url } = await endpoint.server.expect(
+    {
+      method: "PATCH",
+      at: session.at,
+      ...body,
+      headers: { ...body.headers, ...(!whole && { "Content-Range": `${session.offset}-${end - 1}` }) },
+      scopes: [pushScope(endpoint.path)],
+      signal: upload.signal,
+      answerMs: commitMs,
+    },
+    202,
+    204,
+  );
+  await discard(response);
+  const next = sessionOf(response, url, session);
+  const got = rangeEnd(response) ?? end;
+  if (got !== end)
+    throw new EngineError("unavailable", `the registry took ${got} of ${end} bytes`, { transient: true });
+  return { ...next, offset: end };
+}
+
+function bodyOf({ open, sent }: Upload, offset: number, end: number) {
+  if (end === offset) return { headers: { "Content-Length": "0" } };
+  return {
+    headers: { "Content-Type": "application/octet-stream", "Content-Length": String(end - offset) },
+    body: () => slice(open(offset), end - offset, (bytes) => sent(offset + bytes)),
+  };
+}
+
+/** The first bytes of a source, told as they are taken. */
+async function* slice(
+  source: AsyncIterable<Uint8Array>,
+  length: number,
+  taken: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  for await (const bytes of source) {
+    const wanted = bytes.length > length - done ? bytes.subarray(0, length - done) : bytes;
+    done += wanted.length;
+    yield wanted;
+    taken(done);
+    if (done === length) return;
+  }
+  throw new EngineError("internal", `the content ended after ${done} of ${length} bytes`);
+}
+
+/** Where an interrupted upload stands; undefined when the registry has forgotten it. */
+async function progress(
+  { server, path }: Endpoint,
+  session: Session,
+  signal: AbortSignal | undefined,
+): Promise<Session | undefined> {
+  try {
+    const { response, url } = await server.ask({
+      method: "GET",
+      at: session.at,
+      scopes: [pushScope(path)],
+      signal,
+    });
+    await discard(response);
+    if (response.status !== 204 && response.status !== 202 && response.status !== 200) return undefined;
+    return { ...sessionOf(response, url, session), offset: rangeEnd(response) ?? 0 };
+  } catch {
+    return undefined; // begins anew
+  }
+}
+
+/** Best effort: a registry drops uploads by itself after some days. */
+async function cancel({ server, path }: Endpoint, session: Session): Promise<void> {
+  try {
+    const { response } = await server.ask({
+      method: "DELETE",
+      at: session.at,
+      scopes: [pushScope(path)],
+      signal: AbortSignal.timeout(cancelMs),
+    });
+    await discard(response);
+  } catch {
+    // why the upload ended is told, not this
+  }
+}
+
+function sessionOf(response: Response, from: URL, before?: Session): Session {
+  const location = response.headers.get("location");
+  const at = location === null ? before?.at : URL.parse(location, from);
+  if (!at || !/^https?:$/.test(at.protocol))
+    throw new EngineError("invalid", `${from.origin} gives no address to upload to`);
+  if (at.protocol === "http:" && from.protocol === "https:") {
+    // behind a proxy that ends TLS, registries think they speak HTTP
+    if (at.hostname !== from.hostname)
+      throw new EngineError(
+        "invalid",
+        `${from.origin} leads an upload from https to http (${at.origin}): not followed`,
+      );
+    at.protocol = "https:";
+    at.port = from.port;
+  }
+  const least = Number(response.headers.get("oci-chunk-min-length") ?? 0);
+  return {
+    at,
+    offset: before?.offset ?? 0,
+    minChunkBytes: Number.isSafeInteger(least) && least > 0 ? least : (before?.minChunkBytes ?? 0),
+  };
+}
+
+/** `Range: 0-N`: N is the last byte it has; `0-0` is also what an empty upload says. */
+function rangeEnd(response: Response): number | undefined {
+  const last = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.headers.get("range") ?? "")?.[1];
+  return last === undefined ? undefined : Number(last) === 0 ? 0 : Number(last) + 1;
+}
