@@ -14,6 +14,10 @@ async function main(): Promise<number | void> {
       const { runKeeper } = await import("./monitor/keeper/keeper.ts");
       return runKeeper({ execRoot: rest[rest.indexOf("--exec-root") + 1] ?? "" });
     }
+    case "dns": {
+      const { runResolver } = await import("./networks/dns/main.ts");
+      return runResolver({ execRoot: rest[rest.indexOf("--exec-root") + 1] ?? "" });
+    }
     default: {
       const { runCli } = await import("./cli/main.ts");
       return runCli(process.argv.slice(2));

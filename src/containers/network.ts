@@ -6,6 +6,8 @@ import type { Container } from "./container.ts";
 import { attachment } from "./create/network.ts";
 import { type ContainerDeps, lockTimeoutMs } from "./deps.ts";
 import type { ContainerPlan } from "./plan.ts";
+import { refreshEtcFiles } from "./start/etc.ts";
+import { sandboxPlan } from "./sandbox-plan.ts";
 import { isLive } from "./books/state.ts";
 
 /** Connects a container to a network: at once when it runs, at its next start when it does not (moby parity). */
@@ -38,7 +40,7 @@ export async function connectNetwork(
   try {
     const sandbox = await deps.networks.connect(
       container.state.sandbox,
-      { ...after, containerId: id, containerName: container.name },
+      sandboxPlan(container, after),
       wanted,
       { caller },
     );
@@ -74,7 +76,7 @@ export async function disconnectNetwork(
   if (isLive(container.state) && container.state.sandbox) {
     const sandbox = await deps.networks.disconnect(
       container.state.sandbox,
-      { ...after, containerId: id, containerName: container.name },
+      sandboxPlan(container, after),
       networkId,
       { caller: options.caller },
     );
@@ -91,8 +93,10 @@ async function keepSandbox(
   caller: Caller,
 ): Promise<void> {
   const now = deps.records.find(id);
-  if (now && isLive(now.state) && now.state.run === state.run) deps.records.setState(id, { ...now.state, sandbox });
-  else await deps.networks.close(id, { caller });
+  if (now && isLive(now.state) && now.state.run === state.run) {
+    deps.records.setState(id, { ...now.state, sandbox });
+    await refreshEtcFiles(deps, now, { before: state.sandbox ?? sandbox, after: sandbox });
+  } else await deps.networks.close(id, { caller });
 }
 
 function checkConnectable({ plan }: Container, name: string): void {

@@ -9,6 +9,7 @@ import { readCreateHost } from "../containers/create/read-host.ts";
 import { openContainers } from "../containers/open.ts";
 import { isLive } from "../containers/books/state.ts";
 import { ContentStore } from "../content/store.ts";
+import { openRegistries } from "../distribution/open-registries.ts";
 import { openEventLog } from "../events/event-log.ts";
 import type { EventSink } from "../events/bus.ts";
 import { imageMigrations } from "../images/image.sql.ts";
@@ -27,6 +28,7 @@ import { openVolumes } from "../volumes/volumes.ts";
 import type { Config } from "./config-table.ts";
 import { createDefaults, logDriver, readSeccompProfile } from "./create-defaults.ts";
 import { listeners } from "./listeners.ts";
+import { proxiesInForce, registrySettings, takeProxies } from "./registry-settings.ts";
 import { selfCommand } from "./self-command.ts";
 import { findRuntimes } from "./runtimes.ts";
 import { engineId, findInit, systemInfo } from "./system.ts";
@@ -51,6 +53,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   const host = readCreateHost();
   const seccompProfile = readSeccompProfile(config["seccomp-profile"]);
   const log = logger.log.bind(logger);
+  const environment = takeProxies(process.env);
 
   const store = undo.use(openStore(join(dataRoot, "state.db")));
   const eventStore = undo.use(openStore(join(dataRoot, "events.db"), "normal"));
@@ -91,6 +94,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
         mtu: config.mtu,
         defaultAddressPools: config["default-address-pool"].length > 0 ? config["default-address-pool"] : undefined,
       },
+      resolverCommand: () => [...selfCommand(), "dns", "--exec-root", execRoot],
       log: (text) => logger.warn(text),
     }),
     seccompCache.load(),
@@ -101,6 +105,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   const byDriver = new Map(drivers);
   logDriver(byDriver, config["log-driver"]).validate(config["log-opt"]);
 
+  const registries = openRegistries(registrySettings(config, environment));
   const content = new ContentStore({ root: join(dataRoot, "content") });
   const images = await openImages({ db: store.db, content, snapshotter, events });
   const volumes = openVolumes({ db: store.db, dataRoot, events, log });
@@ -137,6 +142,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
 
   const system = systemInfo({
     config: () => config,
+    proxies: () => proxiesInForce(config, environment),
     id,
     host,
     runtimes: () => runtimes,
@@ -151,10 +157,10 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
       images,
       networks,
       volumes,
+      registries,
       events,
       system,
-      buildkit: () =>
-        Promise.reject(new EngineError("not-implemented", "BuildKit's interface is not available yet")),
+      buildkit: () => Promise.reject(new EngineError("not-implemented", "BuildKit's interface is not available yet")),
       snapshotPaths: (containerId) => snapshotter.paths(containerId),
       peer: { credentials: peerCredentials, gone: peerGone, raiseBacklog },
     },
@@ -169,6 +175,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     events,
     async reload(next) {
       config = next;
+      registries.reload(registrySettings(config, environment));
       runtimes = await findAll();
     },
     close: () => running.disposeAsync(),

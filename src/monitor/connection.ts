@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { EngineError, type ErrorKind } from "../base/errors.ts";
-import { LineReader } from "./lines.ts";
+import { LineReader } from "../base/line-reader.ts";
 import type { Operation, Operations, WireEvent } from "./protocol.ts";
 
 /** Longer than what the monitor itself waits for in these; a monitor that is stopped or hangs answers nothing. */

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
-import { LineReader } from "./lines.ts";
+import { LineReader } from "../base/line-reader.ts";
 import type { WireEvent, Operation, Operations } from "./protocol.ts";
 
 export type Handlers = {

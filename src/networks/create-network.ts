@@ -6,6 +6,7 @@ import { overlaps, parseCidr } from "../base/ip.ts";
 import type { EventSink } from "../events/bus.ts";
 import type { Caller } from "../spec/caller.ts";
 import { type Catalog, type CatalogEntry, loadDriver } from "./catalog.ts";
+import type { ResolverClient } from "./dns/resolver-client.ts";
 import type { KnownNetwork } from "./driver.ts";
 import { type AddressPoolConfig, chooseSubnet, defaultAddressPools } from "./ipam/choose-subnet.ts";
 import { checkPools } from "./ipam/check-pools.ts";
@@ -23,6 +24,7 @@ export interface CreateParts {
   readonly kernel: KernelClient;
   readonly firewall: Firewall;
   readonly sandboxes: Sandboxes;
+  readonly resolver: ResolverClient;
   readonly events: EventSink;
   readonly mtu: number;
   readonly ipv6: boolean;
@@ -57,6 +59,7 @@ export async function createNetwork(
     throw new EngineError("conflict", `network with name ${request.name} already exists`);
   }
   const { network, warning } = draftNetwork(parts, request, survey);
+  parts.resolver.warm();
   store.putNetwork(network);
   const entry = await catalog.add(network);
   try {

@@ -22,13 +22,20 @@ export function draftEndpoint(
   catalog: Catalog,
   entry: CatalogEntry,
   attachment: Attachment,
-  options: { plan: Pick<SandboxPlan, "containerId" | "containerName">; index: number; withHiddenIpv6: boolean },
+  options: {
+    plan: Pick<SandboxPlan, "containerId" | "containerName" | "hostname">;
+    index: number;
+    withHiddenIpv6: boolean;
+  },
 ): AttachedEndpoint {
   const { network, driver } = entry;
   const ids = { id: newId(), networkId: network.id, networkName: network.name, aliases: attachment.aliases };
   checkWishes(network, driver.addressed, attachment, network.userSubnets);
-  const names = [options.plan.containerName, ...attachment.aliases, shortId(options.plan.containerId)];
-  const dnsNames = network.predefined ? [] : [...new Set(names)];
+  checkNames(attachment);
+  const { containerName, containerId, hostname } = options.plan;
+  const names = [containerName, ...attachment.aliases, shortId(containerId), hostname ?? ""];
+  const dnsNames = network.predefined ? [] : [...new Set(names.filter((name) => name !== ""))];
+  const links = attachment.links === undefined ? {} : { links: attachment.links };
   if (!driver.addressed) return { ...ids, ...nowhere, dnsNames, gatewayPriority: attachment.gatewayPriority ?? 0 };
   const undo = new DisposableStack();
   try {
@@ -38,6 +45,7 @@ export function draftEndpoint(
     undo.move();
     return {
       ...ids,
+      ...links,
       dnsNames,
       interfaceName: `eth${options.index}`,
       hostName: `veth${ids.id.slice(0, 7)}`,
@@ -69,6 +77,24 @@ const nowhere = {
   ipv6PrefixLength: 0,
   ipv6Gateway: "",
 };
+
+/** Aliases and links become names in DNS (RFC 1035, 2.3.4): what can never be asked for is refused, not lost. */
+function checkNames({ aliases, links = [] }: Attachment): void {
+  for (const name of aliases) {
+    if (!isDnsName(name))
+      throw new EngineError("invalid", `invalid network alias ${JSON.stringify(name)}: it is no name of DNS`, { name });
+  }
+  for (const link of links) {
+    const [target = "", alias = target, ...more] = link.split(":");
+    if (target === "" || more.length > 0) throw new EngineError("invalid", `bad format for links: ${link}`, { link });
+    if (!isDnsName(alias))
+      throw new EngineError("invalid", `invalid alias in link ${JSON.stringify(link)}: it is no name of DNS`, { link });
+  }
+}
+
+const isDnsName = (name: string): boolean =>
+  name.length <= 253 &&
+  name.split(".").every((label) => /^[^\s\p{Cc}\\]{1,63}$/u.test(label) && Buffer.byteLength(label) <= 63);
 
 function checkWishes(network: Network, addressed: boolean, attachment: Attachment, userSubnets: boolean): void {
   if (

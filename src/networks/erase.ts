@@ -1,4 +1,5 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { resolverPaths } from "./dns/protocol.ts";
 import { engineName } from "./engine-name.ts";
 import { planDockerUser } from "./publish/docker-user.ts";
 import { dropNetns } from "./sandbox/open-sandbox.ts";
@@ -9,6 +10,7 @@ import { dropNetns } from "./sandbox/open-sandbox.ts";
  */
 export function eraseNetworks(execRoot: string): void {
   const table = engineName(execRoot);
+  endResolver(execRoot);
   const bridges = run("nft", "list", "set", "inet", table, "bridges").match(/"[^"]+"/g) ?? [];
   run("nft", "delete", "table", "inet", table);
   for (const bridge of new Set([table, ...bridges.map((text) => text.slice(1, -1))]))
@@ -19,6 +21,16 @@ export function eraseNetworks(execRoot: string): void {
     if (script !== "") Bun.spawnSync([`${program}-restore`, "-w", "5", "--noflush"], { stdin: Buffer.from(script) });
   }
   for (const name of namespaces(execRoot)) dropNetns(`${execRoot}/netns/${name}`);
+}
+
+function endResolver(execRoot: string): void {
+  try {
+    const pid = Number(readFileSync(resolverPaths(execRoot).lock, "utf8"));
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    if (words.includes("dns") && words.includes(execRoot)) process.kill(pid, "SIGKILL");
+  } catch {
+    // none runs
+  }
 }
 
 /** What is not there cannot be deleted: failures are no news here. */

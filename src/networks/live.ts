@@ -40,7 +40,11 @@ export async function connect(
   let index = 0;
   while (used.has(`eth${index}`)) index += 1;
   const endpoint = draftEndpoint(parts.catalog, entry, attachment, {
-    plan: { containerId: row.containerId, containerName: row.containerName },
+    plan: {
+      containerId: row.containerId,
+      containerName: row.containerName,
+      ...(row.hostname === undefined ? {} : { hostname: row.hostname }),
+    },
     index,
     withHiddenIpv6: parts.ipv6 && plan.ports.length > 0,
   });
@@ -48,7 +52,7 @@ export async function connect(
     const next = withEndpoints(parts, row, [...row.endpoints, endpoint], plan);
     await change(parts, row, next, { add: [endpoint], remove: [] });
     parts.sandboxes.publishEvents("connect", next, wish.caller, [endpoint]);
-    return sandboxOf(next, wish.sandbox.nameservers);
+    return sandboxOf(next);
   } catch (error) {
     release(parts, endpoint);
     throw error;
@@ -79,7 +83,7 @@ export async function disconnect(
   await change(parts, row, next, { add: [], remove: [endpoint] });
   release(parts, endpoint);
   parts.sandboxes.publishEvents("disconnect", next, wish.caller, [endpoint]);
-  return sandboxOf(next, wish.sandbox.nameservers);
+  return sandboxOf(next);
 }
 
 function rowOf({ sandboxes }: CreateParts, plan: SandboxPlan): SandboxRow {
@@ -126,6 +130,7 @@ async function change(
     };
     await parts.kernel.call({ op: "change", change: command });
     if (moved) await sandboxes.moveRelays(row, next);
+    await sandboxes.tellNames(next);
   } catch (error) {
     sandboxes.replace(next, row);
     await parts.firewall.install();

@@ -39,7 +39,10 @@ export interface Attachment {
   readonly mac?: string;
   readonly driverOptions: Readonly<Record<string, string>>;
   readonly gatewayPriority?: number;
+  /** `container:alias`: names that only this container knows. */
   readonly links?: readonly string[];
+  /** Further addresses of the interface, IPv4 169.254.0.0/16 or IPv6 fe80::/10. */
+  readonly linkLocalIps?: readonly string[];
 }
 
 /** A port of the container to be reached at the host. Port ranges are expanded: one row per container port. */
@@ -71,6 +74,14 @@ export interface SandboxPlan {
   readonly attachments: readonly Attachment[];
   readonly ports: readonly PortRequest[];
   readonly sysctls: Readonly<Record<string, string>>;
+  /** The container's own host name: a name in DNS, too. */
+  readonly hostname?: string;
+  /** Servers of `--dns`; none = the host's. */
+  readonly nameservers?: readonly string[];
+  /** Bits a second; 0 or nothing = as fast as it goes. */
+  readonly rate?: { readonly inBps: number; readonly outBps: number };
+  /** Subnets and names (`name`, `*.name`) that may be reached outside; nothing = everything. */
+  readonly egress?: readonly string[];
 }
 
 /** One attachment as it is. */

@@ -11,6 +11,7 @@ import type { AddressPoolConfig } from "./ipam/choose-subnet.ts";
 import { connect, disconnect } from "./live.ts";
 import { NetworkStore } from "./network.sql.ts";
 import type { Networks } from "./network.ts";
+import { ResolverClient } from "./dns/resolver-client.ts";
 import { defaultBridge, plainNetwork, takenBesides } from "./predefined.ts";
 import { Firewall } from "./publish/firewall.ts";
 import { LoopbackRelays } from "./publish/loopback-relay.ts";
@@ -37,6 +38,8 @@ export interface OpenNetworksOptions {
   readonly execRoot: string;
   readonly events: EventSink;
   readonly config?: NetworkConfig;
+  /** The command that starts the resolver process. */
+  readonly resolverCommand: () => readonly string[];
   /** One line for the daemon's log. */
   readonly log?: (text: string) => void;
 }
@@ -72,7 +75,8 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
       published: [...sandboxes.rows.values()].flatMap((row) => sandboxes.published(row)),
     }),
   });
-  const settings = { directory, table, mtu, ipv6 };
+  const settings = { directory, table, mtu, ipv6, log };
+  const resolver = new ResolverClient({ execRoot, command: options.resolverCommand, log });
   const sandboxes = new Sandboxes({
     catalog,
     store,
@@ -80,6 +84,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     firewall,
     ports,
     relays,
+    resolver,
     events: options.events,
     settings,
   });
@@ -95,6 +100,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     kernel,
     firewall,
     sandboxes,
+    resolver,
     events: options.events,
     mtu,
     ipv6,
@@ -154,7 +160,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
   return {
     open: (plan, { caller, signal }) => sandboxes.open(plan, { caller, ...(signal === undefined ? {} : { signal }) }),
     close: (containerId, { caller }) => sandboxes.close(containerId, { caller }),
-    restore: (live) => restore({ sandboxes, store, kernel, firewall, catalog, directory, log }, live),
+    restore: (live) => restore({ sandboxes, resolver, store, kernel, firewall, catalog, directory, log }, live),
     list: () => catalog.list().map(({ network }) => network),
     get: (reference) => catalog.get(reference).network,
     create: (request) => createNetwork(creating, request),
@@ -179,6 +185,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
         await firewall.uninstall();
       }
       relays.closeAll();
+      await resolver.close({ end: sandboxes.rows.size === 0 });
       await kernel.close();
     },
   };

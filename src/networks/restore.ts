@@ -1,6 +1,8 @@
 import { errorMessage } from "../base/errors.ts";
 import { parseCidr } from "../base/ip.ts";
 import type { Catalog } from "./catalog.ts";
+import { boxOf } from "./dns/box-of.ts";
+import type { ResolverClient } from "./dns/resolver-client.ts";
 import type { NetworkStore } from "./network.sql.ts";
 import type { Sandbox } from "./network.ts";
 import type { Firewall } from "./publish/firewall.ts";
@@ -10,6 +12,7 @@ import type { Sandboxes } from "./sandboxes.ts";
 
 export interface RestoreParts {
   readonly sandboxes: Sandboxes;
+  readonly resolver: ResolverClient;
   readonly store: NetworkStore;
   readonly kernel: KernelClient;
   readonly firewall: Firewall;
@@ -34,6 +37,10 @@ export async function restore(parts: RestoreParts, live: ReadonlyMap<string, San
   const rows = [...sandboxes.rows.values()];
   await kernel.call({ op: "sweep", directory: parts.directory, keep: rows.map(({ path }) => path), bridges: [] });
   await firewall.install();
+  // Containers that run need not wait for it: they have the resolver that they had.
+  parts.resolver
+    .sync(rows.flatMap((row) => boxOf(row, parts.catalog) ?? []))
+    .catch((error: unknown) => log(errorMessage(error)));
   for (const row of rows) {
     try {
       await sandboxes.openRelays(row);

@@ -5,6 +5,8 @@ import type { EventSink } from "../events/bus.ts";
 import type { Caller } from "../spec/caller.ts";
 import { bridgeOptions } from "./bridge/bridge.ts";
 import type { Catalog } from "./catalog.ts";
+import { boxOf } from "./dns/box-of.ts";
+import type { ResolverClient } from "./dns/resolver-client.ts";
 import { attachmentsOf, draftEndpoint } from "./draft-sandbox.ts";
 import type { NetworkStore } from "./network.sql.ts";
 import type { PublishedPort, Sandbox, SandboxPlan } from "./network.ts";
@@ -24,12 +26,14 @@ export interface SandboxParts {
   readonly firewall: Firewall;
   readonly ports: PortTable;
   readonly relays: LoopbackRelays;
+  readonly resolver: ResolverClient;
   readonly events: EventSink;
   readonly settings: {
     readonly directory: string;
     readonly table: string;
     readonly mtu: number;
     readonly ipv6: boolean;
+    readonly log: (text: string) => void;
   };
 }
 
@@ -63,7 +67,7 @@ export class Sandboxes {
         throw new EngineError("cancelled", `opening the network of container ${plan.containerName} was cancelled`);
       }
       this.publishEvents("connect", row, options.caller);
-      return sandboxOf(row, []);
+      return sandboxOf(row);
     }
   }
 
@@ -76,7 +80,8 @@ export class Sandboxes {
 
   /** Undoes a row, however far it came. Idempotent. */
   async discard(row: SandboxRow): Promise<void> {
-    const { kernel, store, relays } = this.#parts;
+    const { kernel, store, relays, resolver } = this.#parts;
+    resolver.drop(row.containerId);
     if (row.ports.length > 0) relays.close(row.ports);
     if (row.path !== "") await kernel.call({ op: "close", path: row.path, publish: this.publishCommand(row) });
     this.forget(row);
@@ -115,7 +120,17 @@ export class Sandboxes {
       ...endpoint,
       dnsNames: endpoint.dnsNames.map((known) => (known === row.containerName ? name : known)),
     }));
-    this.replace(row, { ...row, containerName: name, endpoints });
+    const next = { ...row, containerName: name, endpoints };
+    this.replace(row, next);
+    this.tellNames(next).catch((error: unknown) => this.#parts.settings.log(errorMessage(error)));
+  }
+
+  /** When it resolves, the container's names do: for itself and for the others on its networks. */
+  async tellNames(row: SandboxRow): Promise<void> {
+    const { resolver, catalog } = this.#parts;
+    const box = boxOf(row, catalog);
+    if (box === undefined) resolver.drop(row.containerId);
+    else await resolver.put(box);
   }
 
   /** Puts a changed row in the place of the old one; addresses and ports are the caller's to give back. */
@@ -208,6 +223,9 @@ export class Sandboxes {
       ports: given,
       netnsPath: plan.mode === "container" ? (shared?.netnsPath ?? "") : path,
       gatewayNetworkId: gateway?.networkId ?? "",
+      ...(plan.hostname === undefined ? {} : { hostname: plan.hostname }),
+      ...(plan.nameservers === undefined ? {} : { nameservers: plan.nameservers }),
+      ...(plan.egress === undefined ? {} : { egress: plan.egress }),
     };
     this.rows.set(row.containerId, row);
     return row;
@@ -252,6 +270,8 @@ export class Sandboxes {
       await this.#repair(row);
       await kernel.call({ op: "open", sandbox: command });
     }
+    fault("network.open.before-names");
+    await this.tellNames(row);
   }
 
   /** For a running container that gets its first way out. The ports are taken by `replace`, so not kept here. */

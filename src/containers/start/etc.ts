@@ -10,6 +10,40 @@ import { isLive } from "../books/state.ts";
 export async function writeEtcFiles(deps: ContainerDeps, container: Container, sandbox: Sandbox): Promise<void> {
   const { plan, paths } = container;
   if (plan.network.mode === "container") return copyFiles(deps, container, plan.network.sharedWith ?? "");
+  const { hosts, resolv } = await contents(deps, container, sandbox);
+  await Promise.all([
+    writeFile(paths.hosts, hosts, { mode: 0o644 }),
+    writeFile(paths.hostname, hostnameFile(plan.hostname), { mode: 0o644 }),
+    writeFile(paths.resolv, resolv, { mode: 0o644 }),
+  ]);
+}
+
+/**
+ * A running container's networks changed: its hosts and resolv.conf follow, each unless the container has written into
+ * it (moby parity). In place, as the container has the files mounted.
+ */
+export async function refreshEtcFiles(
+  deps: ContainerDeps,
+  container: Container,
+  sandboxes: { before: Sandbox; after: Sandbox },
+): Promise<void> {
+  const [before, after] = await Promise.all([
+    contents(deps, container, sandboxes.before),
+    contents(deps, container, sandboxes.after),
+  ]);
+  for (const name of ["hosts", "resolv"] as const) {
+    const path = container.paths[name];
+    if (before[name] !== after[name] && (await readFile(path, "utf8").catch(() => "")) === before[name])
+      await writeFile(path, after[name]);
+  }
+}
+
+async function contents(
+  deps: ContainerDeps,
+  container: Container,
+  sandbox: Sandbox,
+): Promise<{ hosts: string; resolv: string }> {
+  const { plan } = container;
   const hostFile = await readFile("/etc/resolv.conf", "utf8").catch(() => ""); // a host without one: the fall-back servers
   const ipv6 = sandbox.endpoints.some((endpoint) => endpoint.ipv6 !== "");
   const hostNetwork = plan.network.mode === "host";
@@ -18,22 +52,18 @@ export async function writeEtcFiles(deps: ContainerDeps, container: Container, s
   );
   const { resolv } = plan;
   const ownHosts = hostNetwork ? await readFile("/etc/hosts", "utf8").catch(() => "") : ""; // none: the usual rows
-  const hosts = hostsFile({
-    hostname: plan.hostname,
-    domainname: plan.domainname,
-    addresses,
-    extraHosts: resolv.extraHosts,
-    links: linked(deps, container).map((link) => ({ ...link, alias: link.alias })),
-    ipv6: ipv6 || hostNetwork,
-    hostFile: ownHosts,
-  });
-  await Promise.all([
-    writeFile(paths.hosts, hosts, { mode: 0o644 }),
-    writeFile(paths.hostname, hostnameFile(plan.hostname), { mode: 0o644 }),
-    writeFile(paths.resolv, resolvFile({ resolv, hostFile, internal: sandbox.nameservers, hostNetwork, ipv6 }), {
-      mode: 0o644,
+  return {
+    hosts: hostsFile({
+      hostname: plan.hostname,
+      domainname: plan.domainname,
+      addresses,
+      extraHosts: resolv.extraHosts,
+      links: linked(deps, container).map((link) => ({ ...link, alias: link.alias })),
+      ipv6: ipv6 || hostNetwork,
+      hostFile: ownHosts,
     }),
-  ]);
+    resolv: resolvFile({ resolv, hostFile, internal: sandbox.nameservers, hostNetwork, ipv6 }),
+  };
 }
 
 async function copyFiles(deps: ContainerDeps, { paths }: Container, from: string): Promise<void> {

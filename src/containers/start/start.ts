@@ -9,6 +9,7 @@ import { isRunning, move } from "../books/state.ts";
 import { checkProc } from "./check-proc.ts";
 import { createProcess, keepFilter, writeBundle } from "./process.ts";
 import { finishRemoval } from "../remove/removal.ts";
+import { sandboxPlan } from "../sandbox-plan.ts";
 import { closeRootfs, openRootfs } from "./rootfs.ts";
 
 export interface StartOptions {
@@ -58,7 +59,7 @@ function checkStartable(container: Container): void {
 async function launch(deps: ContainerDeps, before: Container, options: StartOptions): Promise<void> {
   const { id } = before;
   // State before action: the next daemon sees a start that was begun, and which run it is.
-  const container = deps.records.setState(id, {
+  const begun = {
     ...before.state,
     starting: true,
     run: before.state.run + 1,
@@ -66,7 +67,8 @@ async function launch(deps: ContainerDeps, before: Container, options: StartOpti
     stoppedByUser: false,
     hasRun: true,
     restartCount: options.byPolicy ? before.state.restartCount : 0,
-  });
+  };
+  const container = deps.records.setState(id, begun, "process");
   try {
     await bringUp(deps, container, options);
   } catch (error) {
@@ -91,10 +93,10 @@ async function bringUp(deps: ContainerDeps, container: Container, options: Start
   undoBy("network", () => deps.networks.close(id, { caller: options.caller }));
   undoBy("root file system", () => closeRootfs(deps, container));
   const [network, rootfs] = await Promise.allSettled([
-    deps.networks.open(
-      { ...plan.network, containerId: id, containerName: container.name },
-      { caller: options.caller, ...(options.signal && { signal: options.signal }) },
-    ),
+    deps.networks.open(sandboxPlan(container), {
+      caller: options.caller,
+      ...(options.signal && { signal: options.signal }),
+    }),
     openRootfs(deps, container),
   ]);
   if (network.status === "rejected") throw network.reason;

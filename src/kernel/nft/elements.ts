@@ -1,12 +1,9 @@
 import { SyscallError } from "../call.ts";
 import { attributes, type NetlinkSocket } from "../netlink/netlink-socket.ts";
+import { nftFamilies, nftHeader as header, nftMessage as nft, nftTransaction } from "./batch.ts";
 import { NetlinkWriter, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP } from "../netlink/writer.ts";
 
-// linux/netfilter/nfnetlink.h, nf_tables.h
-const NFNL_MSG_BATCH_BEGIN = 0x10;
-const NFNL_MSG_BATCH_END = 0x11;
-const NFNL_SUBSYS_NFTABLES = 10;
-const nft = (message: number): number => (NFNL_SUBSYS_NFTABLES << 8) | message;
+// linux/netfilter/nf_tables.h
 const NFT_MSG_GETTABLE = 1;
 const NFT_MSG_GETCHAIN = 4;
 const NFT_MSG_GETRULE = 7;
@@ -14,18 +11,23 @@ const NFT_MSG_NEWSETELEM = 12;
 const NFT_MSG_GETSETELEM = 13;
 const NFT_MSG_DELSETELEM = 14;
 const NFT_MSG_GETGEN = 16;
-export const NFPROTO_INET = 1;
+const NFPROTO_INET = nftFamilies.inet;
 
 const NFTA_SET_ELEM_LIST = { table: 1, set: 2, elements: 3 };
 const NFTA_LIST_ELEM = 1;
-const NFTA_SET_ELEM = { key: 1, data: 2 };
+const NFTA_SET_ELEM = { key: 1, data: 2, timeout: 4, keyEnd: 10 };
 const NFTA_DATA_VALUE = 1;
 
-/** One element of a map: key and data as the kernel lays them out, each part of a concatenation padded to four bytes. */
+/** One element of a map or set: as the kernel lays it out, each part of a concatenation padded to four bytes. */
 export interface MapElement {
   readonly map: string;
   readonly key: Uint8Array;
-  readonly data: Uint8Array;
+  /** Of a set whose elements are ranges: the last of this one. */
+  readonly keyEnd?: Uint8Array;
+  /** Only maps have it. */
+  readonly data?: Uint8Array;
+  /** Only where the set's elements time out. */
+  readonly timeoutMs?: number;
 }
 
 /** Joins the parts of a concatenated key or value. */
@@ -39,14 +41,6 @@ export function concatenated(...parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-function header(writer: NetlinkWriter, family: number, resource: number): void {
-  writer
-    .u8(family)
-    .u8(0)
-    .u8(resource >> 8)
-    .u8(resource & 0xff); // res_id is big endian
-}
-
 /**
  * Adds and deletes elements in one transaction: all or none. EEXIST: an element with the same key and other data is
  * there; ENOENT: the table, the map or an element to delete is not. Adding what is there already is no error.
@@ -56,38 +50,43 @@ export function changeElements(
   table: string,
   changes: { add: readonly MapElement[]; remove: readonly MapElement[] },
 ): void {
-  const writer = new NetlinkWriter();
-  writer.message("nft batch", NFNL_MSG_BATCH_BEGIN, 0, () => header(writer, 0, NFNL_SUBSYS_NFTABLES));
-  let answers = 0;
-  for (const [action, elements] of [
-    ["remove", changes.remove],
-    ["add", changes.add],
-  ] as const) {
-    for (const element of elements) {
-      answers += 1;
-      const flags = action === "add" ? NLM_F_ACK | NLM_F_CREATE : NLM_F_ACK;
-      const type = nft(action === "add" ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM);
-      writer.message(`nft ${action} element of ${element.map}`, type, flags, () => {
-        header(writer, NFPROTO_INET, 0);
-        writer.attribute(NFTA_SET_ELEM_LIST.table, table).attribute(NFTA_SET_ELEM_LIST.set, element.map);
-        writer.nest(NFTA_SET_ELEM_LIST.elements, () =>
-          writer.nest(NFTA_LIST_ELEM, () => {
-            writer.nest(NFTA_SET_ELEM.key, () => writer.attribute(NFTA_DATA_VALUE, element.key));
-            if (action === "add")
-              writer.nest(NFTA_SET_ELEM.data, () => writer.attribute(NFTA_DATA_VALUE, element.data));
-          }),
-        );
-      });
-    }
-  }
-  writer.message("nft batch", NFNL_MSG_BATCH_END, 0, () => header(writer, 0, NFNL_SUBSYS_NFTABLES));
-  if (answers > 0) socket.request(writer, answers);
+  nftTransaction(socket, (writer) => {
+    for (const element of changes.remove) writeElement(writer, table, element, "remove");
+    for (const element of changes.add) writeElement(writer, table, element, "add");
+    return changes.remove.length + changes.add.length;
+  });
+}
+
+function writeElement(writer: NetlinkWriter, table: string, element: MapElement, action: "add" | "remove"): void {
+  const flags = action === "add" ? NLM_F_ACK | NLM_F_CREATE : NLM_F_ACK;
+  const type = nft(action === "add" ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM);
+  const value = (attribute: number, bytes: Uint8Array): unknown =>
+    writer.nest(attribute, () => writer.attribute(NFTA_DATA_VALUE, bytes));
+  writer.message(`nft ${action} element of ${element.map}`, type, flags, () => {
+    header(writer, NFPROTO_INET);
+    writer.attribute(NFTA_SET_ELEM_LIST.table, table).attribute(NFTA_SET_ELEM_LIST.set, element.map);
+    writer.nest(NFTA_SET_ELEM_LIST.elements, () =>
+      writer.nest(NFTA_LIST_ELEM, () => {
+        value(NFTA_SET_ELEM.key, element.key);
+        if (element.keyEnd !== undefined) value(NFTA_SET_ELEM.keyEnd, element.keyEnd);
+        if (action === "remove") return;
+        if (element.data !== undefined) value(NFTA_SET_ELEM.data, element.data);
+        if (element.timeoutMs !== undefined) writer.attribute(NFTA_SET_ELEM.timeout, be64(element.timeoutMs));
+      }),
+    );
+  });
+}
+
+function be64(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
 }
 
 /** The number of the ruleset's last change, by whatever program. */
 export function rulesetGeneration(socket: NetlinkSocket): number {
   const writer = new NetlinkWriter();
-  writer.message("nft get generation", nft(NFT_MSG_GETGEN), NLM_F_ACK, () => header(writer, 0, 0));
+  writer.message("nft get generation", nft(NFT_MSG_GETGEN), NLM_F_ACK, () => header(writer, 0));
   const [answer] = socket.query(writer);
   return answer === undefined ? 0 : (attributes(answer.payload, 4).get(1)?.readUInt32BE(0) ?? 0);
 }
@@ -123,12 +122,12 @@ export function foreignChainState(
 ): string {
   const base = new NetlinkWriter();
   base.message("nft get chain", nft(NFT_MSG_GETCHAIN), NLM_F_ACK, () => {
-    header(base, at.family, 0);
+    header(base, at.family);
     base.attribute(1 /* NFTA_CHAIN_TABLE */, at.table).attribute(3 /* NFTA_CHAIN_NAME */, at.base);
   });
   const rules = new NetlinkWriter();
   rules.message("nft get rules", nft(NFT_MSG_GETRULE), NLM_F_DUMP, () => {
-    header(rules, at.family, 0);
+    header(rules, at.family);
     rules.attribute(1 /* NFTA_RULE_TABLE */, at.table).attribute(2 /* NFTA_RULE_CHAIN */, at.chain);
   });
   try {
@@ -147,7 +146,7 @@ export function foreignChainState(
 function countMessages(socket: NetlinkSocket, message: number, table: string, flags: number): string {
   const writer = new NetlinkWriter();
   writer.message("nft get", nft(message), flags, () => {
-    header(writer, NFPROTO_INET, 0);
+    header(writer, NFPROTO_INET);
     writer.attribute(1 /* NFTA_TABLE_NAME, NFTA_RULE_TABLE */, table);
   });
   const messages = socket.query(writer);
@@ -160,7 +159,7 @@ function countMessages(socket: NetlinkSocket, message: number, table: string, fl
 function countElements(socket: NetlinkSocket, table: string, map: string): number {
   const writer = new NetlinkWriter();
   writer.message("nft get elements", nft(NFT_MSG_GETSETELEM), NLM_F_DUMP, () => {
-    header(writer, NFPROTO_INET, 0);
+    header(writer, NFPROTO_INET);
     writer.attribute(NFTA_SET_ELEM_LIST.table, table).attribute(NFTA_SET_ELEM_LIST.set, map);
   });
   let count = 0;

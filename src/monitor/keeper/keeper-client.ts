@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { EngineError, errorMessage } from "../../base/errors.ts";
 import { sendDescriptors } from "../../kernel/socket.ts";
 import { keeperPaths, type KeeperRequest } from "./keeper.ts";
-import { LineReader } from "../lines.ts";
+import { LineReader } from "../../base/line-reader.ts";
 
 const startTimeoutMs = 10_000;
 const answerTimeoutMs = 5_000;

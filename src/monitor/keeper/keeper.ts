@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { errorMessage } from "../../base/errors.ts";
 import { nameProcess } from "../../kernel/prctl.ts";
 import { listenUnix, receiveDescriptors, sendDescriptors } from "../../kernel/socket.ts";
-import { LineReader } from "../lines.ts";
+import { LineReader } from "../../base/line-reader.ts";
 
 /** With nothing to keep it ends itself after this, or at once when the daemon goes; the next terminal starts another. */
 const idleMs = 30_000;

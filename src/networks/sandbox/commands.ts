@@ -1,3 +1,4 @@
+import type { MapElement } from "../../kernel/nft/elements.ts";
 import type { Protocol } from "../network.ts";
 
 /** What the main thread asks of the kernel Worker. Plain data: it is cloned between the threads. */
@@ -46,7 +47,7 @@ export interface LinkCommand {
 export interface PublishCommand {
   readonly table: string;
   readonly holds: readonly PortHold[];
-  readonly elements: readonly { readonly map: string; readonly key: Uint8Array; readonly data: Uint8Array }[];
+  readonly elements: readonly MapElement[];
 }
 
 export interface PortHold {

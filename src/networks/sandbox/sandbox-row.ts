@@ -1,3 +1,4 @@
+import { resolverAddress } from "../dns/protocol.ts";
 import type { Endpoint, PublishedPort, Sandbox, SandboxPlan } from "../network.ts";
 
 /** One attachment with what the engine must know besides. */
@@ -7,6 +8,8 @@ export interface AttachedEndpoint extends Endpoint {
   /** For IPv6 ports on a network without IPv6: an address beside the official ones. */
   readonly hiddenIpv6: string;
   readonly gatewayPriority: number;
+  /** `container:alias`. */
+  readonly links?: readonly string[];
 }
 
 /** A sandbox as it is meant (and, once opened, as it is). Kept as JSON. */
@@ -23,21 +26,25 @@ export interface SandboxRow {
   readonly ports: readonly PublishedPort[];
   /** Network of the endpoint with the default route and the ports; empty = none. */
   readonly gatewayNetworkId: string;
+  readonly hostname?: string;
+  /** Servers of `--dns`; none = the host's. */
+  readonly nameservers?: readonly string[];
+  readonly egress?: readonly string[];
 }
 
 /** What the rest of the engine sees of it. */
-export function sandboxOf(row: SandboxRow, nameservers: readonly string[]): Sandbox {
+export function sandboxOf(row: SandboxRow): Sandbox {
   return {
     id: row.id,
     netnsPath: row.netnsPath,
     endpoints: row.endpoints.map(endpointOf),
     ports: row.ports,
-    nameservers,
+    nameservers: row.endpoints.some(({ dnsNames }) => dnsNames.length > 0) ? [resolverAddress] : [],
   };
 }
 
 export function endpointOf(attached: AttachedEndpoint): Endpoint {
-  const { hostName: _1, hiddenIpv6: _2, gatewayPriority: _3, ...endpoint } = attached;
+  const { hostName: _1, hiddenIpv6: _2, gatewayPriority: _3, links: _4, ...endpoint } = attached;
   return endpoint;
 }
 
