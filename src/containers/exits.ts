@@ -42,6 +42,7 @@ export async function containerExited(deps: ContainerDeps, event: ExitEvent): Pr
       sandbox: null,
       restartCount: before.state.restartCount + (restarts ? 1 : 0),
     }),
+    before.plan.autoRemove ? "process" : "full",
   );
   const wake = deps.waiters.ending(event.id);
   fault("exit.after-state");
@@ -83,15 +84,25 @@ export async function settle(
       });
     }
   };
-  await step("network", () => deps.networks.close(container.id, { caller: engineCaller }));
-  fault("exit.after-network");
-  if (!container.plan.autoRemove) wake(result);
+  const network = async (): Promise<void> => {
+    await step("network", () => deps.networks.close(container.id, { caller: engineCaller }));
+    fault("exit.after-network");
+  };
+  const { autoRemove } = container.plan;
+  // Whoever waits for the end alone may use its ports as soon as he hears of it, and hears of it before the rest.
+  const closing = network();
+  if (!autoRemove) {
+    await closing;
+    wake(result);
+  }
   await Promise.all([
+    closing,
     step("runtime", () => deps.runtimes.get(container.plan.runtime).driver.delete(container.id)),
     step("root file system", () => closeRootfs(deps, container)),
   ]);
+  fault("exit.after-unmount");
   publishVolumes(deps.events, container, "unmount", engineCaller);
-  if (container.plan.autoRemove) wake(result);
+  if (autoRemove) wake(result);
   return clean;
 }
 

@@ -4,6 +4,7 @@ import { check, cstring, memory, symbols } from "./call.ts";
 const libc = symbols({
   mkfifo: { args: ["ptr", "u32"], returns: "int" },
   chmod: { args: ["ptr", "u32"], returns: "int" },
+  pipe2: { args: ["ptr", "int"], returns: "int" },
   ioctl: { args: ["int", "u64", "ptr"], returns: "int" },
   fcntl: { args: ["int", "int", "i64"], returns: "int" },
 });
@@ -23,6 +24,14 @@ export function openFifo(path: string, way: "hold" | "read" | "write" | "child-r
   const { O_RDWR, O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
   const flags = { hold: O_RDWR, read: O_RDONLY | O_NONBLOCK, write: O_WRONLY | O_NONBLOCK, "child-read": O_RDONLY };
   return openSync(path, flags[way]);
+}
+
+const ends = memory(8);
+
+/** A pipe without a name, close-on-exec. */
+export function makePipe(): { read: number; write: number } {
+  check("pipe2", () => libc.pipe2(ends, 0o2000000 /* O_CLOEXEC */));
+  return { read: ends.readInt32LE(0), write: ends.readInt32LE(4) };
 }
 
 const count = memory(4);

@@ -47,6 +47,30 @@ for (const family of ["crun", "runc"] as const) {
       expect(framed).toContain("\x02\0\0\0\0\0\0\x07second\n");
     });
 
+    test("a burst of execs, each with its own program, output and exit code, leaves nothing ready behind", async () => {
+      await using bench = new Bench(family);
+      await bench.connect();
+      const spec = await bench.start(sleeper);
+      const early = (): number => readdirSync(spec.bundle).filter((name) => name.startsWith("ready")).length;
+      for (let number = 1; number <= 6; number++) {
+        // the fourth has another shape: what was got ready is not for it
+        const stdin = number === 4;
+        const exec = bench.execSpec(spec, shell(`echo out ${number}; exit ${number}`), { stdin });
+        const stream = collect(await bench.monitor.stream({ ...raw, id: spec.id, execId: exec.execId, stdin }));
+        await bench.monitor.exec(exec);
+        expect(await stream.ended).toBe(`out ${number}\n`);
+        expect((await bench.exited(spec.id, exec.execId)).exitCode).toBe(number);
+        if (number > 1 && number < 6) await until(() => early() > 0, "the next one to be ready");
+      }
+      const { pid } = bench.monitor;
+      await until(() => early() > 0, "one that nobody takes");
+      await bench.driver.kill(spec.id, 9);
+      await bench.exited(spec.id);
+      await until(() => early() === 0, "nothing ready for a container that ended");
+      const children = (): string => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+      await until(() => children().trim() === "", "no program that waits");
+    });
+
     test("counts every byte of stdin up to the half-close", async () => {
       await using bench = new Bench(family);
       await bench.connect();

@@ -1,4 +1,4 @@
-import { closeSync, rmSync } from "node:fs";
+import { closeSync, existsSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 import { setNonBlocking } from "../kernel/descriptor.ts";
@@ -22,6 +22,14 @@ export interface OpenStdio {
   readonly stderr: number | undefined;
 }
 
+/** FIFOs that were made, and the ends for the child. */
+export interface MadeFifos extends OpenStdio {
+  readonly child: StdioFds;
+  closeChild(): void;
+  /** Closes all ends and removes the names, or those that they got since. */
+  undo(prefix?: string): void;
+}
+
 /** 0622: a program that has changed its user may open /dev/stdout again; the folder keeps everybody else out. */
 const outputMode = 0o622;
 const stdinMode = 0o644;
@@ -38,16 +46,16 @@ export const fifoPath = (prefix: string, fd: 0 | 1 | 2): string => `${prefix}${f
  * fails nor loses output when this process dies; ours is a plain read end, which sees the end when its last holder
  * is gone. `child` is for the runtime and closed by `closeChild`.
  */
-export function makeFifos(wanted: WantedStdio): OpenStdio & { child: StdioFds; closeChild(): void; undo(): void } {
+export function makeFifos(wanted: WantedStdio): MadeFifos {
   const opened: number[] = [];
   const ours: number[] = [];
   const own = (list: number[], fd: number): number => {
     list.push(fd);
     return fd;
   };
-  const undo = (): void => {
+  const undo = (prefix = wanted.prefix): void => {
     for (const fd of [...opened.splice(0), ...ours.splice(0)]) closeSync(fd);
-    removeFifos(wanted.prefix);
+    removeFifos(prefix);
   };
   const output = (fd: 1 | 2): { child: number; ours: number } => {
     const path = fifoPath(wanted.prefix, fd);
@@ -81,6 +89,12 @@ export function makeFifos(wanted: WantedStdio): OpenStdio & { child: StdioFds; c
     undo();
     throw error;
   }
+}
+
+/** Gives FIFOs other names. */
+export function renameFifos(from: string, to: string): void {
+  for (const fd of [0, 1, 2] as const)
+    if (existsSync(fifoPath(from, fd))) renameSync(fifoPath(from, fd), fifoPath(to, fd));
 }
 
 export function removeFifos(prefix: string): void {

@@ -11,12 +11,14 @@ import { Hub } from "./hub.ts";
 import { oomKills } from "./oom.ts";
 import type { CreateProcess, ExecProcess, ExitEvent, ProcessIdentity, StreamRequest, WireEvent } from "./protocol.ts";
 import type { Reaper } from "./reaper.ts";
-import { ConsoleSocket, execPrefix, makeFifos } from "./stdio.ts";
+import { Standby } from "./standby.ts";
+import { ConsoleSocket, execPrefix, type MadeFifos, makeFifos } from "./stdio.ts";
 import { Task } from "./task.ts";
 
 /** Everything that runs under this monitor. */
 export class Tasks {
   readonly byKey = new Map<string, Task>();
+  readonly standby = new Standby();
   /** Clients of runs that have not begun. */
   readonly #waiting = new Map<string, Hub>();
   readonly #creating = new Map<
@@ -81,16 +83,26 @@ export class Tasks {
     const container = this.#container(spec.id);
     const runtime = openRuntime(spec.runtime);
     const prefix = execPrefix(spec);
-    return this.#launch({
+    const ready = this.standby.take(spec);
+    const process = await this.#launch({
       key: execKey(spec.execId),
       spec,
       run: container.run,
       prefix,
       stdio: spec,
+      fifos: ready?.fifos,
       log: () => Promise.resolve(undefined),
-      start: (io) => runtime.exec({ id: spec.id, processFile: spec.processFile, pidFile: `${prefix}pid`, ...io }),
+      start: async (io) => {
+        const pid = await (ready
+          ? ready.run(io)
+          : runtime.exec({ id: spec.id, processFile: spec.processFile, pidFile: `${prefix}pid`, ...io }));
+        fault("monitor.exec.after-runtime");
+        return pid;
+      },
       undo: async () => {},
     });
+    this.standby.used(spec, () => this.byKey.get(spec.id) === container);
+    return process;
   }
 
   /** Undoes a create, one that is under way too: nobody hears of its end. */
@@ -155,9 +167,10 @@ export class Tasks {
       await using undo = new AsyncDisposableStack();
       const terminal = spec.tty ? new ConsoleSocket(this.#folder) : undefined;
       if (terminal) undo.defer(() => terminal.close());
-      const fifos = terminal ? undefined : makeFifos({ prefix, ...pickStdio(launch.stdio) });
+      const fifos = terminal ? undefined : (launch.fifos ?? makeFifos({ prefix, ...pickStdio(launch.stdio) }));
       if (fifos) undo.defer(() => fifos.undo());
-      fault("monitor.create.after-fifos");
+      if ("execId" in spec) fault("monitor.exec.after-fifos");
+      else fault("monitor.create.after-fifos");
       const opening = launch.log();
       opening.catch(() => {}); // looked at below, maybe after the runtime has failed
       undo.defer(async () => (await opening.catch(() => undefined))?.close());
@@ -198,6 +211,7 @@ export class Tasks {
     task.ended = true;
     if (task.execId === undefined) {
       // whatever the runtime still tries to join to it comes too late
+      this.standby.forget(task.id);
       for (const { id, abort } of this.#creating.values()) if (id === task.id) abort.abort();
     }
     const memoryCgroup = "memoryCgroup" in task.spec ? task.spec.memoryCgroup : "";
@@ -258,6 +272,8 @@ interface Launch {
   readonly run: number;
   readonly prefix: string;
   readonly stdio: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  /** Made already. */
+  readonly fifos?: MadeFifos | undefined;
   readonly log: () => Promise<LogWriter | undefined>;
   readonly start: (io: {
     stdio: Parameters<ReturnType<typeof openRuntime>["create"]>[0]["stdio"];

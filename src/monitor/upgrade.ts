@@ -42,6 +42,7 @@ export async function upgrade(
   const [path] = command;
   if (path === undefined) throw new EngineError("invalid", "no program to upgrade to");
   await until(() => tasks.settled, "containers that start or end");
+  tasks.standby.close();
   const all = [...tasks.byKey];
   await Promise.race([
     Promise.all(all.flatMap(([, task]) => (task.stdin ? [task.stdin.settled] : []))),

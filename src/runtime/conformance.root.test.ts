@@ -1,11 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -13,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Bench, alive, shell, sleeper, until } from "../../test/fixtures/monitored.ts";
-import type { RuntimeChoice } from "./driver.ts";
+import type { RuntimeChoice, StandbyExec } from "./driver.ts";
 import { openRuntime } from "./drivers.ts";
 import { probeRuntime } from "./probe.ts";
 
@@ -84,6 +87,42 @@ for (const kind of ["crun", "runc", "other"] as const) {
       expect(
         await missing.create({ id: spec.id, bundle: spec.bundle, stdio: ignore }).catch((error: unknown) => error),
       ).toMatchObject({ message: expect.stringContaining("/nonexistent/runtime") });
+    });
+
+    test("an exec that was begun early runs what it is told later, in every limit of the container", async () => {
+      await using bench = newBench();
+      const driver = open(bench);
+      const { id, bundle } = bench.spec(sleeper);
+      const pid = await driver.create({ id, bundle, stdio: ignore });
+      await driver.start(id);
+      const out = openSync(join(bundle, "out"), "w");
+      const begin = (): StandbyExec | undefined =>
+        driver.standbyExec?.({ id, pidFile: join(bundle, "early"), stdio: { ...ignore, stdout: out } });
+      const early = begin();
+      const args = shell(
+        `cat /proc/self/cgroup; readlink /proc/self/ns/pid; echo ${"x".repeat(30_000)}; exec sleep 600`,
+      );
+      const process = { terminal: false, user: { uid: 5, gid: 6 }, args, env: ["PATH=/bin"], cwd: "/" };
+      const joined = await early?.run(JSON.stringify(process), {});
+      if (joined === undefined) throw new Error("no early exec");
+      await until(() => readFileSync(`/proc/${joined}/cmdline`, "utf8").startsWith("sleep"), "the program");
+      expect(readFileSync(join(bundle, "out"), "utf8")).toContain(`${"x".repeat(30_000)}\n`);
+      expect(readFileSync(`/proc/${joined}/status`, "utf8")).toContain("Uid:\t5\t5\t5\t5\n");
+      expect(readlinkSync(`/proc/${joined}/ns/pid`)).toBe(readlinkSync(`/proc/${pid}/ns/pid`));
+      expect(readFileSync(`/proc/${joined}/cgroup`, "utf8")).toBe(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
+      // one that nobody needs, and one whose program is not there
+      const unused = begin();
+      unused?.drop();
+      unused?.drop();
+      expect(unused?.ready).toBe(false);
+      const missing = await begin()
+        ?.run(JSON.stringify({ ...process, args: ["nothing"] }), {})
+        .catch((error: unknown) => error);
+      expect(missing).toMatchObject({ kind: "invalid", message: expect.stringContaining("not found") });
+      closeSync(out);
+      await driver.delete(id, { force: true });
+      await until(() => readdirSync(`${driver.root}-log`).length === 0, "no log is left");
+      expect(existsSync(join(bundle, "early"))).toBe(false);
     });
 
     test("kills all processes of a container in the host's pid namespace", async () => {

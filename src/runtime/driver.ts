@@ -22,6 +22,8 @@ export interface RuntimeDriver {
   exec(options: ExecOptions): Promise<number>;
   /** Sends a signal to init, or to every process with `all`. not-found when init is gone. */
   kill(id: string, signal: number, options?: { all?: boolean }): Promise<void>;
+  /** Begins an exec whose process object comes later; see StandbyExec. */
+  standbyExec?(options: Omit<ExecOptions, "processFile" | "consoleSocket" | "signal">): StandbyExec;
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
   /** Applies OCI `linux.resources` to a running container. */
@@ -61,6 +63,16 @@ export interface ExecOptions {
   readonly consoleSocket?: string;
   readonly stdio: StdioFds;
   readonly signal?: AbortSignal;
+}
+
+/** An exec that was begun before it is known of what: its program is loaded, and waits for its process object. */
+export interface StandbyExec {
+  /** It waits still; one that does not has failed, and is dropped. */
+  readonly ready: boolean;
+  /** As exec(), once. */
+  run(process: string, options: { signal?: AbortSignal }): Promise<number>;
+  /** Gives it up. Idempotent. */
+  drop(): void;
 }
 
 /** Which runtime program, as the daemon tells the monitor. */

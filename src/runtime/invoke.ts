@@ -35,8 +35,23 @@ export async function invoke(
   args: readonly string[],
   options: { stdio?: StdioFds; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
+  if (options.signal?.aborted) throw new RuntimeFailure(`${choice.name} ${args[0]} was cancelled`);
+  await begin(choice, args, options).end(options.signal);
+}
+
+/** A runtime program that runs. */
+export interface Invocation {
+  /** It has not ended yet. */
+  readonly runs: boolean;
+  /** Waits for its end; its deadline begins now. Throws RuntimeFailure. */
+  end(signal?: AbortSignal): Promise<void>;
+  /** Kills it, whatever it has come to. */
+  kill(): void;
+}
+
+/** Starts the runtime's program. Throws RuntimeFailure when there is none. */
+export function begin(choice: RuntimeChoice, args: readonly string[], options: { stdio?: StdioFds }): Invocation {
   const [verb = ""] = args;
-  if (options.signal?.aborted) throw new RuntimeFailure(`${choice.name} ${verb} was cancelled`);
   const log = logFile(choice);
   const { stdin, stdout, stderr } = options.stdio ?? noStdio;
   let child: Bun.Subprocess;
@@ -50,17 +65,25 @@ export async function invoke(
   }
   runtimePids.add(child.pid);
   void child.exited.then(() => runtimePids.delete(child.pid));
-  try {
-    const code = await ended(child, {
-      timeoutMs: timeoutsMs[verb] ?? otherTimeoutMs,
-      signal: options.signal,
-      what: `${choice.name} ${verb}`,
-    });
-    if (code !== 0)
-      throw new RuntimeFailure(lastError(log) ?? `${choice.name} ${verb} exited with ${child.signalCode ?? code}`);
-  } finally {
-    removeLog(log);
-  }
+  return {
+    get runs() {
+      return child.exitCode === null && child.signalCode === null;
+    },
+    async end(signal) {
+      try {
+        const timeoutMs = timeoutsMs[verb] ?? otherTimeoutMs;
+        const code = await ended(child, { timeoutMs, signal, what: `${choice.name} ${verb}` });
+        if (code !== 0)
+          throw new RuntimeFailure(lastError(log) ?? `${choice.name} ${verb} exited with ${child.signalCode ?? code}`);
+      } finally {
+        removeLog(log);
+      }
+    },
+    kill() {
+      killTree(child.pid);
+      void child.exited.then(() => removeLog(log));
+    },
+  };
 }
 
 /** Of runtimes that would copy themselves anyway, the copy. */

@@ -1,13 +1,15 @@
-import { closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, rmSync, writeFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { SyscallError } from "../kernel/call.ts";
 import { openPidfd, signalPidfd } from "../kernel/pidfd.ts";
-import type { CreateOptions, ExecOptions, RuntimeChoice, RuntimeDriver } from "./driver.ts";
+import type { CreateOptions, ExecOptions, RuntimeChoice, RuntimeDriver, StandbyExec } from "./driver.ts";
 import { runtimeError } from "./failure.ts";
 import { invoke, invokeForOutput } from "./invoke.ts";
+import { readPid } from "./pid-file.ts";
 import { removeCgroupsOf } from "./remove.ts";
+import { standbyExec } from "./standby-exec.ts";
 import { type RuntimeState, startTicksOf } from "./state.ts";
 
 /** What differs between the programs that share runc's command line. */
@@ -82,6 +84,10 @@ export class OciRuntime implements RuntimeDriver {
     } finally {
       rmSync(pidFile, { force: true });
     }
+  }
+
+  standbyExec(options: { id: string; pidFile: string; stdio: ExecOptions["stdio"] }): StandbyExec {
+    return standbyExec(this.#choice, options);
   }
 
   async kill(id: string, signal: number, options: { all?: boolean } = {}): Promise<void> {
@@ -238,16 +244,4 @@ async function pidsBelow(cgroup: string): Promise<number[]> {
     return pids; // the cgroup went away meanwhile
   }
   return pids;
-}
-
-function readPid(file: string, name: string): number {
-  let text = "";
-  try {
-    text = readFileSync(file, "utf8").trim();
-  } catch {
-    // said below
-  }
-  const pid = Number(text);
-  if (!Number.isSafeInteger(pid) || pid <= 1) throw new Error(`the runtime ${name} wrote no pid to ${file}`);
-  return pid;
 }

@@ -14,8 +14,12 @@ export const containerMigrations: readonly Migration[] = [
   },
 ];
 
-/** Statements over the container's table. Each is one durable commit. */
+/** `full` survives a power cut; `process` survives the death of this process, which costs no flush to disk. */
+export type Durability = "full" | "process";
+
+/** Statements over the container's table. Each is one commit. */
 export class ContainerTable {
+  readonly #db: Database;
   readonly #insert;
   readonly #state;
   readonly #row;
@@ -23,6 +27,7 @@ export class ContainerTable {
   readonly #all;
 
   constructor(db: Database) {
+    this.#db = db;
     this.#insert = db.prepare<null, [string, string, string, string]>(
       "INSERT INTO containers (id, name, fixed, state) VALUES (?, ?, ?, ?)",
     );
@@ -38,16 +43,26 @@ export class ContainerTable {
     this.#insert.run(container.id, container.name, encodeFixed(container), encode(container.state));
   }
 
-  writeState(container: Container): void {
-    this.#state.run(encode(container.state), container.id);
+  writeState(container: Container, durability: Durability): void {
+    this.#with(durability, () => this.#state.run(encode(container.state), container.id));
   }
 
   write(container: Container): void {
     this.#row.run(container.name, encodeFixed(container), encode(container.state), container.id);
   }
 
-  delete(id: string): void {
-    this.#delete.run(id);
+  delete(id: string, durability: Durability): void {
+    this.#with(durability, () => this.#delete.run(id));
+  }
+
+  #with(durability: Durability, write: () => void): void {
+    if (durability === "full") return write();
+    this.#db.run("PRAGMA synchronous = NORMAL");
+    try {
+      write();
+    } finally {
+      this.#db.run("PRAGMA synchronous = FULL");
+    }
   }
 
   all(): Container[] {

@@ -1,6 +1,6 @@
 import { EngineError } from "../../base/errors.ts";
 import type { Container, ContainerState } from "../container.ts";
-import type { ContainerTable } from "./container.sql.ts";
+import type { ContainerTable, Durability } from "./container.sql.ts";
 
 /**
  * All containers, in memory for reads and in the table for the next daemon. A change is written to disk before it is
@@ -51,10 +51,13 @@ export class Records {
     this.#keep(container);
   }
 
-  /** Writes a new state and gives the new snapshot. */
-  setState(id: string, state: ContainerState): Container {
+  /**
+   * Writes a new state and gives the new snapshot. `process` is for what a power cut makes void anyway, as with it all
+   * processes end: that a start was begun, or how a container ended that is removed at once.
+   */
+  setState(id: string, state: ContainerState, durability: Durability = "full"): Container {
     const container = { ...this.get(id), state };
-    this.#table.writeState(container);
+    this.#table.writeState(container, durability);
     return this.#keep(container);
   }
 
@@ -78,10 +81,10 @@ export class Records {
     return this.#keep(container);
   }
 
-  delete(id: string): void {
+  delete(id: string, durability: Durability = "full"): void {
     const container = this.#byId.get(id);
     if (!container) return;
-    this.#table.delete(id);
+    this.#table.delete(id, durability);
     this.#byId.delete(id);
     this.#idByName.delete(container.name);
     this.#newestFirst = undefined;

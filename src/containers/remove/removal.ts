@@ -67,7 +67,7 @@ async function erase(deps: ContainerDeps, container: Container, options: RemoveO
     if (options.volumes && mount.anonymous) await removeAnonymous(deps, mount.volume, options.caller);
   }
   fault("remove.after-snapshot");
-  deps.records.delete(id);
+  deps.records.delete(id, plan.autoRemove ? "process" : "full");
   deps.waiters.removed(id, { exitCode: container.state.exitCode });
   publish(deps.events, container, "destroy", options.caller);
 }
