@@ -153,10 +153,13 @@ export class ContentStore {
     return { keep: (digest) => void kept.add(digest), [Symbol.dispose]: () => void this.#leases.delete(kept) };
   }
 
+  isLeased(digest: string): boolean {
+    return [...this.#leases].some((lease) => lease.has(digest));
+  }
+
   /** Removes blobs that neither `needed` names nor a lease keeps; returns them. */
   collect(needed: (digest: string) => boolean): BlobInfo[] {
-    const leased = (digest: string): boolean => [...this.#leases].some((lease) => lease.has(digest));
-    const gone = this.list().filter(({ digest }) => !needed(digest) && !leased(digest));
+    const gone = this.list().filter(({ digest }) => !needed(digest) && !this.isLeased(digest));
     for (const { digest } of gone) this.delete(digest);
     return gone;
   }

@@ -107,7 +107,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
 
   const registries = openRegistries(registrySettings(config, environment));
   const content = new ContentStore({ root: join(dataRoot, "content") });
-  const images = await openImages({ db: store.db, content, snapshotter, events });
+  const images = await openImages({ db: store.db, content, snapshotter, events, registries });
   const volumes = openVolumes({ db: store.db, dataRoot, events, log });
   const monitor = await monitorStarting;
   const initPath = findInit(config["init-path"]);

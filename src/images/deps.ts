@@ -5,6 +5,7 @@ import type { Registries } from "../distribution/registries.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { ImageBook } from "./image-book.ts";
+import type { LayerFetches } from "./layer-fetches.ts";
 
 /** What the verbs of images work with. */
 export interface ImageDeps {
@@ -17,6 +18,7 @@ export interface ImageDeps {
   /** Chain ids that work in progress needs, with how many need it: removal leaves them alone. */
   readonly held: Map<string, number>;
   readonly registries: Registries;
+  readonly fetches: LayerFetches;
   readonly settings: ImageSettings;
 }
 

@@ -9,14 +9,17 @@ import { commit } from "./commit.ts";
 import { createImage } from "./create.ts";
 import { hold, type ImageDeps, type ImageSettings } from "./deps.ts";
 import { layersBytes, uniqueBytes } from "./disk-use.ts";
+import { removeUnused } from "./garbage.ts";
 import { history } from "./history.ts";
 import { ImageBook } from "./image-book.ts";
 import type { Images } from "./images.ts";
 import { importImage } from "./import.ts";
 import { load } from "./load.ts";
+import { LayerFetches } from "./layer-fetches.ts";
 import { manifests } from "./manifests.ts";
 import { noRegistries } from "./no-registries.ts";
 import { pull } from "./pull.ts";
+import { push } from "./push.ts";
 import { prune, remove } from "./remove.ts";
 import { save } from "./save.ts";
 import { tag } from "./tag.ts";
@@ -33,7 +36,9 @@ export async function openImages(options: {
   const { db, content, snapshotter: layers, events, registries = noRegistries } = options;
   const { settings = { layerBlobs: () => "keep" } } = options;
   const book = new ImageBook(db);
+  const fetches = new LayerFetches({ content, layers });
   const deps: ImageDeps = {
+    fetches,
     book,
     content,
     layers,
@@ -45,6 +50,7 @@ export async function openImages(options: {
   };
   const needed = new Set(book.list().flatMap((image) => image.chainIds));
   for (const chainId of layers.layers()) if (!needed.has(chainId)) await layers.removeLayer(chainId);
+  removeUnused(deps);
   return {
     resolve: (reference, asked) => book.resolve(reference, asked),
     list: () => book.list(),
@@ -55,8 +61,8 @@ export async function openImages(options: {
     remove: (reference, asked) => remove(deps, reference, asked),
     prune: (asked) => prune(deps, asked),
     history: (reference, asked) => history(deps, reference, asked),
-    pull: async (reference) => pull(reference),
-    push: async () => pull(""),
+    pull: (reference, asked) => pull(deps, reference, asked),
+    push: (repository, asked) => push(deps, repository, asked),
     manifests: (reference) => manifests(deps, reference),
     create: async (asked) => createImage(deps, asked),
     hold: (chainIds) => hold(deps, chainIds),
