@@ -38,6 +38,8 @@ export class Connections implements Disposable {
   serve(socket: Socket, caller: Caller): void {
     this.#open.add(socket);
     socket.once("close", () => this.#open.delete(socket));
+    socket.once("end", () => socket.destroy()); // accepted sockets may stay half open, which HTTP/2 has no use for
+    socket.on("error", () => socket.destroy());
     this.#server.once("session", (session) => this.#callers.set(session, caller)); // emitted by the next line
     this.#server.emit("connection", socket);
     socket.resume();

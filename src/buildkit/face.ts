@@ -8,7 +8,7 @@ import { Connections } from "./connections.ts";
 import { controlService } from "./control.ts";
 import { Jobs } from "./jobs.ts";
 import type { SessionHead } from "./session.ts";
-import { Sessions } from "./sessions.ts";
+import type { Sessions } from "./sessions.ts";
 
 /** BuildKit's interface, as stock buildx, `docker build` and bake speak it to a daemon. */
 export class Buildkit implements Disposable {

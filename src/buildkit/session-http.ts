@@ -23,18 +23,19 @@ export function setRepeated(headers: Headers, key: string, values: readonly stri
 }
 
 /** Calls over one HTTP/2 session, for Connect's gRPC protocol. */
-export function sessionHttp(session: () => ClientHttp2Session): UniversalClientFn {
-  return async ({ url, method, header, body, signal }) => {
+export function sessionHttp(session: () => ClientHttp2Session, closed: AbortSignal): UniversalClientFn {
+  return async ({ url, method, header, body, signal: given }) => {
+    const signal = given ? AbortSignal.any([given, closed]) : closed;
     const stream = session().request(outgoing(new URL(url).pathname, method, header), {
       endStream: body === undefined,
     });
     const abort = (): void => stream.close(0x8); // CANCEL, RFC 9113 section 7
-    if (signal?.aborted) abort();
-    signal?.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
     const ended = Promise.withResolvers<void>();
     ended.promise.catch(() => {}); // looked at by whoever reads
     stream.once("error", ended.reject).once("close", () => {
-      signal?.removeEventListener("abort", abort);
+      signal.removeEventListener("abort", abort);
       ended.resolve();
     });
     const trailer = new Headers();
@@ -50,11 +51,31 @@ export function sessionHttp(session: () => ClientHttp2Session): UniversalClientF
       ),
     ]);
     if (!response)
-      throw new ConnectError("the build's client is gone", signal?.aborted ? Code.Canceled : Code.Unavailable);
+      throw new ConnectError("the build's client is gone", signal.aborted ? Code.Canceled : Code.Unavailable);
     const answer = new Headers();
     copyHeaders(response, answer);
-    return { status: Number(response[":status"] ?? 0), header: answer, body: stream, trailer };
+    return { status: Number(response[":status"] ?? 0), header: answer, body: untilAborted(stream, signal), trailer };
   };
+}
+
+/** A stream's pieces; a stream that is cut does not end by itself in every case (Bun 1.4.5), so the signal ends it. */
+async function* untilAborted(stream: ClientHttp2Stream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => {}); // raced below, or nobody reads any more
+  const abort = (): void => aborted.reject(new ConnectError("the build's client is gone", Code.Canceled));
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  const pieces = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  try {
+    for (;;) {
+      const next = await Promise.race([pieces.next(), aborted.promise]);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", abort);
+    stream.close(0x8);
+  }
 }
 
 async function send(stream: ClientHttp2Stream, body: AsyncIterable<Uint8Array>, ended: Promise<void>): Promise<void> {

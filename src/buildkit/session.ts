@@ -37,12 +37,13 @@ export class Session {
       maxSessionMemory: maxSessionMemoryMb,
     });
     for (const event of ["error", "close", "goaway"]) http.on(event, () => this.close());
-    socket.once("close", () => this.close());
+    // accepted sockets may stay half open; with one half no call can be answered
+    for (const event of ["end", "close"]) socket.once(event, () => this.close());
     this.#transport = createTransport({
       httpClient: sessionHttp(() => {
         this.#closed.signal.throwIfAborted();
         return http;
-      }),
+      }, this.#closed.signal),
       baseUrl: "http://localhost",
       useBinaryFormat: true,
       interceptors: [],
