@@ -62,6 +62,8 @@ export interface CommandContext {
   readonly invoked: string;
   /** Where config.json and contexts are: --config, DOCKER_CONFIG or ~/.docker. */
   readonly configDir: string;
+  /** The context in use; `default` where a host is given. */
+  readonly contextName: string;
 }
 
 export interface Command<Flags extends FlagTable = FlagTable> {

@@ -1,7 +1,9 @@
 import type { Command } from "./command.ts";
 import { completionCommands } from "./completion/commands.ts";
 import { containerAliases, containerCommands } from "./container/commands.ts";
+import { contextAliases, contextCommands } from "./context/commands.ts";
 import { imageAliases, imageCommands } from "./image/commands.ts";
+import { loginCommands } from "./login/commands.ts";
 import { networkAliases, networkCommands } from "./network/commands.ts";
 import { systemAliases, systemCommands } from "./system/commands.ts";
 import { volumeAliases, volumeCommands } from "./volume/commands.ts";
@@ -12,7 +14,9 @@ export type LoadCommand = () => Promise<Command>;
 export const commands: Readonly<Record<string, LoadCommand>> = {
   ...completionCommands,
   ...containerCommands,
+  ...contextCommands,
   ...imageCommands,
+  ...loginCommands,
   ...networkCommands,
   ...systemCommands,
   ...volumeCommands,
@@ -21,6 +25,7 @@ export const commands: Readonly<Record<string, LoadCommand>> = {
 /** Other paths, and the path they stand for. */
 export const aliases: Readonly<Record<string, string>> = {
   ...containerAliases,
+  ...contextAliases,
   ...imageAliases,
   ...networkAliases,
   ...systemAliases,
@@ -31,6 +36,7 @@ export const aliases: Readonly<Record<string, string>> = {
 export const groups = {
   completion: "Print the completion script for a shell",
   container: "Manage containers",
+  context: "Manage contexts",
   image: "Manage images",
   network: "Manage networks",
   system: "Manage the engine",

@@ -48,9 +48,24 @@ export function resolveEndpoint(flags: HostFlags, env: Environment, configDir: s
   const tls = tlsFromFlags(flags, env, configDir);
   const direct = flagHost ?? (flags.context === undefined ? env["BERTH_HOST"] || env["DOCKER_HOST"] : undefined);
   if (direct !== undefined && direct !== "") return endpoint(parseHost(direct, tls !== undefined), tls);
-  const name = flags.context ?? (env["DOCKER_CONTEXT"] || readConfigFile(configDir).currentContext || "default");
+  const name = currentContext(
+    { host: [], context: flags.context },
+    { ...env, BERTH_HOST: "", DOCKER_HOST: "" },
+    configDir,
+  );
   if (name === "default") return endpoint(defaultHost(), tls);
   return contextEndpoint(name, configDir);
+}
+
+/** Name of the context in use, which need not be there; `default` where a host is given. */
+export function currentContext(
+  flags: Pick<HostFlags, "host" | "context">,
+  env: Environment,
+  configDir: string,
+): string {
+  if (flags.context !== undefined) return flags.context;
+  if (flags.host.length > 0 || env["BERTH_HOST"] || env["DOCKER_HOST"]) return "default";
+  return env["DOCKER_CONTEXT"] || readConfigFile(configDir).currentContext || "default";
 }
 
 const unresolved = (why: string): ExitError =>

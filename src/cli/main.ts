@@ -6,7 +6,7 @@ import { findCommand, groups } from "./commands.ts";
 import { ExitError } from "./exit-error.ts";
 import { describeFailure } from "./failure.ts";
 import { globalFlags } from "./global-flags.ts";
-import { configFolder, resolveEndpoint, type HostFlags } from "./host.ts";
+import { configFolder, currentContext, resolveEndpoint, type HostFlags } from "./host.ts";
 import { checkArity, usageHint, type Invocation } from "./invocation.ts";
 import { lightInput } from "./light-input.ts";
 import { lightOutput } from "./light-output.ts";
@@ -72,7 +72,7 @@ function readGlobalFlags(program: string, argv: readonly string[]): ReturnType<t
 
 /** Docker's groups and commands that this program does not have yet. */
 const notYet =
-  /^(build|builder|buildx|checkpoint|compose|config|context|image build|login|logout|manifest|node|plugin|scout|secret|service|stack|swarm|trust)\b/;
+  /^(build|builder|buildx|checkpoint|compose|config|image build|manifest|node|plugin|scout|secret|service|stack|swarm|trust)\b/;
 
 function unknownCommand(program: string, path: string, group: string | undefined): ExitError {
   if (notYet.test(path)) return new ExitError(1, `${program}: ${path} is not available yet`);
@@ -170,6 +170,10 @@ class Context {
       this.#signal = controller.signal;
     }
     return this.#signal;
+  }
+
+  get contextName(): string {
+    return currentContext(this.#flags, this.env, this.configDir);
   }
 
   /** For the text of connection errors; empty as long as nobody asked for the engine. */

@@ -77,7 +77,7 @@ export async function pullImage({
       ...(which === undefined ? {} : { tag: which }),
       ...(platform === undefined ? {} : { platform: platform.toLowerCase() }),
     },
-    { headers: registryAuthHeaders(name, configDir), ...(signal === undefined ? {} : { signal }) },
+    { headers: await registryAuthHeaders(name, configDir), ...(signal === undefined ? {} : { signal }) },
   );
   await renderProgress(body, output, { quiet });
 }

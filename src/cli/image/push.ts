@@ -27,7 +27,7 @@ export const imagePush = command({
       throw new ExitError(1, "tag can't be used with --all-tags/-a");
     if (!flags["all-tags"] && given === undefined && !flags.quiet) stdout.write("Using default tag: latest\n");
     const tag = flags["all-tags"] ? undefined : (given ?? "latest");
-    const auth = registryAuthHeaders(name, configDir);
+    const auth = await registryAuthHeaders(name, configDir);
     // The daemon wants the header even when it is empty.
     const headers = { "x-registry-auth": Buffer.from("{}").toString("base64url"), ...auth };
     const { body } = await engine.stream(

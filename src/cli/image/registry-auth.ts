@@ -1,29 +1,31 @@
-import { readConfigFile } from "../config-file.ts";
+import { type Credential, findCredential } from "../login/credentials.ts";
+import { registryKey } from "../login/registry-name.ts";
 
-/** docker.io is kept under the address of its first version. */
-const hubAddress = "https://index.docker.io/v1/";
+/** What X-Registry-Auth and X-Registry-Config hold for a registry. */
+export const authConfig = (server: string, { username, password, identityToken }: Credential) => ({
+  username,
+  password,
+  serveraddress: server,
+  ...(identityToken === "" ? {} : { identitytoken: identityToken }),
+});
 
-/** The X-Registry-Auth header for a repository's registry, from the auths of config.json; empty without any. */
-export function registryAuthHeaders(name: string, configDir: string): Record<string, string> {
-  const first = name.split("/")[0] ?? "";
-  const isHost = name.includes("/") && (/[.:]/.test(first) || first === "localhost");
-  const server = isHost ? first : hubAddress;
-  const entry = readConfigFile(configDir).auths?.[server];
-  if (entry === undefined) return {};
-  const [username = "", password = ""] =
-    entry.auth === undefined
-      ? [entry.username, entry.password]
-      : splitOnce(Buffer.from(entry.auth, "base64").toString());
-  const config = {
-    username,
-    password,
-    serveraddress: server,
-    ...(entry.identitytoken === undefined ? {} : { identitytoken: entry.identitytoken }),
-  };
-  return { "x-registry-auth": Buffer.from(JSON.stringify(config)).toString("base64url") };
-}
+/** Base64 for URLs, padded: what Docker's own client sends. */
+export const authHeader = (value: unknown): string => {
+  const text = Buffer.from(JSON.stringify(value)).toString("base64url");
+  return text + "=".repeat((4 - (text.length % 4)) % 4);
+};
 
-function splitOnce(text: string): [string, string] {
-  const colon = text.indexOf(":");
-  return colon < 0 ? [text, ""] : [text.slice(0, colon), text.slice(colon + 1)];
+/**
+ * The X-Registry-Auth header for a repository's registry, from config.json or its helper; empty without any
+ * credentials. A helper that fails is told, and the request goes on without: the image may be public.
+ */
+export async function registryAuthHeaders(name: string, configDir: string): Promise<Record<string, string>> {
+  const server = registryKey(name);
+  let credential: Credential | undefined;
+  try {
+    credential = await findCredential(configDir, server);
+  } catch (error) {
+    process.stderr.write(`WARNING: no credentials for ${server}: ${error instanceof Error ? error.message : ""}\n`);
+  }
+  return credential === undefined ? {} : { "x-registry-auth": authHeader(authConfig(server, credential)) };
 }

@@ -24,7 +24,7 @@ export const search = command({
       "ImageSearch",
       { term, filters: parseFilters(flags.filter), ...(flags.limit === undefined ? {} : { limit: flags.limit }) },
       undefined,
-      { headers: registryAuthHeaders(term, configDir) },
+      { headers: await registryAuthHeaders(term, configDir) },
     );
     renderList(
       [...results].sort((a, b) => (b.star_count ?? 0) - (a.star_count ?? 0)),

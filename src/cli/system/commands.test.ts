@@ -87,6 +87,7 @@ async function run(
     program: "berth",
     invoked: command.path,
     configDir: folder,
+    contextName: "default",
   };
   const parsed = parseFlags(command.flags, words);
   try {

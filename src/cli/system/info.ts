@@ -6,7 +6,6 @@ import { objectFormat } from "../render/format-flag.ts";
 import { goJson } from "../render/go-value.ts";
 import { expandObject } from "../render/object-format.ts";
 import { clientVersion } from "./client-version.ts";
-import { contextName } from "./context-name.ts";
 import { infoLines } from "./info-lines.ts";
 import { openStruct } from "./open-struct.ts";
 
@@ -17,10 +16,10 @@ export const info = command({
   arity: { min: 0, max: 0 },
   summary: "Display system-wide information",
   flags: { format: objectFormat },
-  async run({ flags, engine, stdout, stderr, env, configDir }) {
+  async run({ flags, engine, stdout, stderr, env, contextName }) {
     const ClientInfo = {
       Debug: false,
-      ...clientVersion(contextName(env, configDir), env),
+      ...clientVersion(contextName, env),
       Plugins: [],
       Warnings: null,
     };

@@ -9,7 +9,6 @@ import { expandObject } from "../render/object-format.ts";
 import { alignTabs } from "../render/tabwriter.ts";
 import { ansiTime } from "../render/units.ts";
 import { type ClientVersion, clientVersion } from "./client-version.ts";
-import { contextName } from "./context-name.ts";
 import { openStruct } from "./open-struct.ts";
 
 export const version = command({
@@ -18,7 +17,7 @@ export const version = command({
   arity: { min: 0, max: 0 },
   summary: "Show the version of the command line and of the engine",
   flags: { format: objectFormat },
-  async run({ flags, engine, stdout, env, configDir }) {
+  async run({ flags, engine, stdout, env, contextName }) {
     let server: SystemVersion | undefined;
     let failure: unknown;
     try {
@@ -26,7 +25,7 @@ export const version = command({
     } catch (error) {
       failure = error;
     }
-    const client = clientVersion(contextName(env, configDir), env, server?.ApiVersion ?? undefined);
+    const client = clientVersion(contextName, env, server?.ApiVersion ?? undefined);
     if (flags.format === undefined || flags.format === "") stdout.write(layout(client, server));
     else if (flags.format === "json") stdout.write(`${goJson({ Client: client, Server: server ?? null })}\n`);
     else stdout.write(`${expandObject(flags.format, typed(client, server), "version")}\n`);
