@@ -2,6 +2,8 @@ import type { Database } from "bun:sqlite";
 import { KeyedLock } from "../base/keyed-lock.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Images } from "../images/images.ts";
+import type { Volume } from "../volumes/volume.ts";
+import { followVolume } from "./follow-volume.ts";
 import type { MonitorEvent } from "../monitor/protocol.ts";
 import { engineCaller } from "../spec/caller.ts";
 import { Activity } from "./books/activity.ts";
@@ -48,6 +50,8 @@ export interface OpenContainers extends Containers {
   restore(): Promise<void>;
   /** Ends timers and probes; containers go on. */
   close(): Promise<void>;
+  /** A volume has another name: rows that say the old one are written again. Synchronous, inside its transaction. */
+  followVolume(from: string, volume: Volume): void;
 }
 
 /** Opens the containers of one data root. Call `restore` before the API answers. */
@@ -111,6 +115,7 @@ export function openContainers(options: ContainersOptions): OpenContainers {
       execs.close();
       deps.activity.close();
     },
+    followVolume: (from, volume) => followVolume(records, from, volume),
   };
 }
 

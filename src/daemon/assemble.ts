@@ -6,6 +6,8 @@ import { EngineError, errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { containerMigrations } from "../containers/books/container.sql.ts";
 import { readCreateHost } from "../containers/create/read-host.ts";
+import { packFrom } from "../containers/archive/read.ts";
+import { unpack } from "../containers/archive/write.ts";
 import { openContainers } from "../containers/open.ts";
 import { isLive } from "../containers/books/state.ts";
 import { ContentStore } from "../content/store.ts";
@@ -24,6 +26,9 @@ import { SeccompCache } from "../security/seccomp/cache.ts";
 import { openSnapshotter } from "../snapshots/open.ts";
 import { migrate } from "../store/migrate.ts";
 import { openStore } from "../store/open.ts";
+import { openDrivers } from "../volumes/drivers.ts";
+import { dockerPluginFolders } from "../volumes/plugin/find.ts";
+import { defaultDeadlines } from "../volumes/plugin/plugin.ts";
 import { openVolumes } from "../volumes/volumes.ts";
 import type { Config } from "./config-table.ts";
 import { createDefaults, logDriver, readSeccompProfile } from "./create-defaults.ts";
@@ -108,7 +113,24 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   const registries = openRegistries(registrySettings(config, environment));
   const content = new ContentStore({ root: join(dataRoot, "content") });
   const images = await openImages({ db: store.db, content, snapshotter, events, registries });
-  const volumes = openVolumes({ db: store.db, dataRoot, events, log });
+  const volumes = openVolumes({
+    db: store.db,
+    dataRoot,
+    events,
+    drivers: openDrivers({
+      folders: { ...dockerPluginFolders, sockets: [join(execRoot, "plugins"), ...dockerPluginFolders.sockets] },
+      deadlines: defaultDeadlines,
+      forbidden: [dataRoot, execRoot],
+    }),
+    archives: {
+      pack: (folderFd) => packFrom(folderFd, ["."]),
+      unpack: (folder, tar, signal) =>
+        unpack({ root: folder, folder: "/", noOverwriteDirNonDir: false, owner: undefined }, tar, signal),
+    },
+    followRename: (from, volume) => containers.followVolume(from, volume),
+    log,
+  });
+  undo.defer(() => volumes.close());
   const monitor = await monitorStarting;
   const initPath = findInit(config["init-path"]);
   const containers = openContainers({

@@ -21,6 +21,10 @@ import { isMounted, unmountAll } from "../kernel/mount.ts";
 import { getXattr, setXattr } from "../kernel/xattr.ts";
 import { engineCaller } from "../spec/caller.ts";
 import { openStore, type Store } from "../store/open.ts";
+import { packFrom } from "../containers/archive/read.ts";
+import { unpack } from "../containers/archive/write.ts";
+import type { Archives } from "./books.ts";
+import { openDrivers } from "./drivers.ts";
 import { type OpenVolumes, openVolumes } from "./volumes.ts";
 
 const caller = engineCaller;
@@ -28,6 +32,12 @@ let root = "";
 let store: Store;
 let volumes: OpenVolumes;
 let events: EventInput[] = [];
+let followed: string[] = [];
+const archives: Archives = {
+  pack: (folderFd) => packFrom(folderFd, ["."]),
+  unpack: (folder, tar, signal) =>
+    unpack({ root: folder, folder: "/", noOverwriteDirNonDir: false, owner: undefined }, tar, signal),
+};
 
 function open(): void {
   store = openStore(join(root, "state.db"));
@@ -36,6 +46,13 @@ function open(): void {
     dataRoot: root,
     events: { publish: (event) => void events.push(event) },
     log: () => {},
+    drivers: openDrivers({
+      folders: { sockets: [join(root, "plugins")], specs: [] },
+      deadlines: { workMs: 500, askMs: 500 },
+      forbidden: [root],
+    }),
+    archives,
+    followRename: (from, to) => void followed.push(`${from} ${to.name}`),
   });
 }
 function reopen(): void {
@@ -45,6 +62,7 @@ function reopen(): void {
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "berth-volumes-"));
   events = [];
+  followed = [];
   open();
 });
 afterEach(() => {
@@ -84,7 +102,12 @@ describe("create()", () => {
     ["x".repeat(300), {}, "volume name is too long"],
     ["hx", { foo: "1" }, 'create hx: invalid option: "foo"'],
     ["hx", { type: "tmpfs" }, 'create hx: missing required option: "device"'],
-    ["hx", { size: "1m" }, "create hx: quota size requested but no quota support"],
+    ["hx", { size: "lots" }, "create hx: invalid size: 'lots'"],
+    [
+      "hx",
+      { size: "1m", type: "tmpfs", device: "x" },
+      'create hx: option "size" cannot be used together with "type", "device"',
+    ],
   ])("refuses %j with Docker's text and leaves nothing", async (name, options, message) => {
     await expect(create(name, options)).rejects.toThrow(message);
     await create(name, options).catch(() => {});

@@ -75,6 +75,7 @@ const volume: Volume = {
   options: {},
   createdAtNs: 1n,
   anonymous: false,
+      scope: "local",
 };
 const network: Network = {
   id: "b",

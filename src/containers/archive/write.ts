@@ -37,23 +37,43 @@ export async function writeTree(
   } finally {
     closeSync(fd);
   }
+  try {
+    await unpack({ root: root.path, folder, ...options }, tar);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, textOf(error.message, container, path), error.detail, { cause: error });
+  }
+}
+
+/**
+ * Unpacks a tar, plain or compressed, into `folder` as it is seen from inside `root`, whatever its names and links
+ * say. Throws `cancelled` when the signal fires.
+ */
+export async function unpack(
+  target: { root: string; folder: string } & WriteOptions,
+  tar: Readable,
+  signal?: AbortSignal,
+): Promise<void> {
   const ring = newRing();
   const writer = new RingWriter(ring);
   const worker = new Worker(new URL("./extract-worker.ts", import.meta.url).href);
+  const cancel = (): void => void tar.destroy(new EngineError("cancelled", "the archive's reader gave up"));
+  signal?.addEventListener("abort", cancel, { once: true });
   try {
     const reply = ask(worker, {
       ring,
-      root: root.path,
-      folder,
+      root: target.root,
+      folder: target.folder,
       limits,
-      noOverwriteDirNonDir: options.noOverwriteDirNonDir,
-      ...(options.owner && { owner: options.owner }),
+      noOverwriteDirNonDir: target.noOverwriteDirNonDir,
+      ...(target.owner && { owner: target.owner }),
     });
     void reply.finally(() => writer.stop()).catch(() => undefined); // told below
     await feed(writer, decompress(tar));
     const answer = await reply;
-    if (!answer.ok) throw new EngineError(answer.kind, textOf(answer.message, container, path));
+    if (!answer.ok) throw new EngineError(answer.kind, answer.message);
   } finally {
+    signal?.removeEventListener("abort", cancel);
     worker.terminate();
   }
 }

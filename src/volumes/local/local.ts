@@ -1,75 +1,93 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
-import { SyscallError } from "../../kernel/call.ts";
-import { isMounted, mount, unmount } from "../../kernel/mount.ts";
-import type { VolumeDriver } from "../driver.ts";
-import { resolveAddress, splitMountOptions } from "./mount-options.ts";
+import { isMounted, unmount } from "../../kernel/mount.ts";
+import { projectOf, projectUsage, setProjectLimit } from "../../kernel/project-quota.ts";
+import type { VolumeDriver, VolumePlace } from "../driver.ts";
+import { limitOf, parseSize } from "../size.ts";
+import { hasImage, imageContent, makeLimited, mountImage, resizeImage, unmountImage } from "./limit.ts";
+import { mountNamed } from "./mount-named.ts";
 
 const known = ["type", "o", "device", "size"];
+const contentOf = ({ folder }: VolumePlace): string => join(folder, "_data");
+const named = ({ options }: VolumePlace): boolean => "device" in options;
 
-/** Folders of this host, or whatever mount(2) makes of `type`, `device` and `o`. */
+/** Folders of this host, with a limit if wanted, or whatever mount(2) makes of `type`, `device` and `o`. */
 export const local: VolumeDriver = {
   name: "local",
+  scope: "local",
 
   validate(options) {
     for (const name of Object.keys(options)) {
       if (!known.includes(name))
         throw new EngineError("invalid", `invalid option: ${JSON.stringify(name)}`, { option: name });
     }
-    if (Object.keys(options).length === 0) return;
-    if ("size" in options)
-      throw new EngineError("invalid", "quota size requested but no quota support", { option: "size" });
+    const { size, ...others } = options;
+    if (size !== undefined) {
+      parseSize(size);
+      if (Object.keys(others).length > 0)
+        throw new EngineError(
+          "invalid",
+          `option "size" cannot be used together with "${Object.keys(others).join('", "')}": a tmpfs takes it in "o"`,
+          { option: "size" },
+        );
+    }
+    if (Object.keys(others).length === 0) return;
     for (const name of ["device", "type"]) {
       if (!options[name])
         throw new EngineError("invalid", `missing required option: ${JSON.stringify(name)}`, { option: name });
     }
   },
 
-  async create(mountpoint) {
-    await mkdir(mountpoint, { recursive: true, mode: 0o755 });
+  async create(place) {
+    const content = contentOf(place);
+    await mkdir(content, { recursive: true, mode: 0o755 });
+    const limitBytes = limitOf(place.options);
+    if (limitBytes > 0) await makeLimited(place, content, limitBytes);
   },
 
-  mounts: (options) => "device" in options,
-
-  async mount(mountpoint, options) {
-    if (isMounted(mountpoint)) return;
-    const type = options["type"] ?? "";
-    const source = options["device"] ?? "";
-    const { flags, data } = splitMountOptions(options["o"] ?? "");
-    try {
-      const resolved = await resolveAddress(type, data);
-      // A network file system can make mount(2) wait long, but only its own type does: the rest are immediate.
-      mount({ source, target: mountpoint, type, flags, ...(resolved !== "" && { data: resolved }) });
-    } catch (cause) {
-      const reason = cause instanceof SyscallError ? (reasons[cause.code] ?? cause.code) : String(cause);
-      const shown = `flags: 0x${flags.toString(16)}${data === "" ? "" : `, data: ${data}`}`;
-      throw new EngineError(
-        "invalid",
-        `error while mounting volume '${mountpoint}': failed to mount local volume: mount ${source}:${mountpoint}, ${shown}: ${reason}`,
-        { mountpoint, source, type },
-        { cause },
-      );
-    }
+  async remove(place) {
+    await this.unmount(place, "", { last: true });
   },
 
-  async unmount(mountpoint) {
-    while (unmount(mountpoint, { detach: true })) {
+  path: (place) => (hasImage(place) ? imageContent(place) : contentOf(place)),
+
+  mounts: (place) => named(place) || hasImage(place),
+
+  async mount(place) {
+    const content = contentOf(place);
+    if (hasImage(place)) return mountImage(place);
+    if (named(place) && !isMounted(content)) await mountNamed(content, place.options);
+    return content;
+  },
+
+  // oxlint-disable-next-line require-await
+  async unmount(place, _user, { last }) {
+    if (!last) return;
+    if (existsSync(join(place.folder, "fs"))) unmountImage(place);
+    while (named(place) && unmount(contentOf(place), { detach: true })) {
       // mounted more than once, by a daemon that was cut
     }
   },
-};
 
-// strerror(3) of what users meet here
-const reasons: Record<string, string> = {
-  ENOENT: "no such file or directory",
-  ENODEV: "no such device (this kernel does not know the file system type)",
-  EINVAL: "invalid argument",
-  EACCES: "permission denied",
-  EPERM: "operation not permitted",
-  ENOTBLK: "block device required",
-  E15: "block device required",
-  EBUSY: "device or resource busy",
-  ENOTDIR: "not a directory",
-  ETIMEDOUT: "connection timed out",
-  ECONNREFUSED: "connection refused",
+  beside: (place) => (named(place) ? undefined : hasImage(place) ? join(place.folder, "fs") : place.folder),
+
+  async resize(place, limitBytes) {
+    if (named(place))
+      throw new EngineError("invalid", "the size of a volume with a device of its own is not ours to change", {
+        name: place.name,
+      });
+    if (hasImage(place)) {
+      if (limitBytes === 0)
+        throw new EngineError("invalid", "a volume in a disk image always has a size", { name: place.name });
+      return resizeImage(place, limitBytes);
+    }
+    const content = contentOf(place);
+    const project = projectOf(content);
+    if (project !== 0 && projectUsage(content, project)) return setProjectLimit(content, project, limitBytes);
+    throw new EngineError("not-implemented", "the volume was made without a size: copy it into one that has a size", {
+      name: place.name,
+    });
+  },
 };

@@ -1,0 +1,34 @@
+// Copies trees, one request after the other. Only synchronous calls by descriptors, which all threads share.
+import { errorKind, errorMessage, type ErrorKind } from "../../base/errors.ts";
+import { syncFileSystem } from "../../kernel/fs-node.ts";
+import { copyAttributes, copyNodes } from "./copy-nodes.ts";
+
+export interface CopyRequest {
+  readonly sourceFd: number;
+  readonly targetFd: number;
+  /** `attributes`: those of the folder itself alone. `sync`: all of the target's file system goes to the disk. */
+  readonly what: "tree" | "attributes" | "sync";
+  /** One Int32: not 0 = stop. */
+  readonly stop: SharedArrayBuffer;
+}
+
+export interface CopyReply {
+  readonly failure?: { readonly kind: ErrorKind; readonly message: string };
+}
+
+declare const self: {
+  onmessage: ((event: MessageEvent<CopyRequest>) => void) | null;
+  postMessage(message: CopyReply): void;
+};
+
+self.onmessage = ({ data: { sourceFd, targetFd, what, stop } }) => {
+  const flag = new Int32Array(stop);
+  try {
+    if (what === "tree") copyNodes(sourceFd, targetFd, () => Atomics.load(flag, 0) !== 0);
+    else if (what === "sync") syncFileSystem(targetFd);
+    else copyAttributes(sourceFd, targetFd);
+    self.postMessage({});
+  } catch (error) {
+    self.postMessage({ failure: { kind: errorKind(error), message: errorMessage(error) } });
+  }
+};
