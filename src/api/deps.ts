@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Containers } from "../containers/containers.ts";
+import type { Registries } from "../distribution/registries.ts";
 import type { EventLog } from "../events/log.ts";
 import type { Images } from "../images/images.ts";
 import type { Networks } from "../networks/network.ts";
@@ -14,6 +15,7 @@ export interface ApiDeps {
   readonly images: Images;
   readonly networks: Networks;
   readonly volumes: Volumes;
+  readonly registries: Registries;
   readonly events: EventLog;
   readonly system: SystemInfo;
   /** BuildKit's interface, loaded when the first client speaks it. */

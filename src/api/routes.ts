@@ -3,6 +3,7 @@ import { absentRoutes } from "./routes/absent.ts";
 import { buildkitRoutes } from "./routes/buildkit.ts";
 import { containerRoutes } from "./routes/container.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
+import { distributionRoutes } from "./routes/distribution.ts";
 import { imageRoutes } from "./routes/image.ts";
 import { networkRoutes } from "./routes/network.ts";
 import { systemRoutes } from "./routes/system.ts";
@@ -14,6 +15,7 @@ export const routes: Routes = {
   ...containerRoutes,
   ...containerStreamRoutes,
   ...imageRoutes,
+  ...distributionRoutes,
   ...volumeRoutes,
   ...networkRoutes,
   ...buildkitRoutes,

@@ -28,6 +28,8 @@ export interface SystemInfo {
   readonly startedAtNs: bigint;
   readonly registryMirrors: readonly string[];
   readonly insecureRegistries: readonly string[];
+  /** In force, without their passwords. Empty: none. */
+  readonly proxies: { readonly http: string; readonly https: string; readonly no: string };
   readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
   readonly plugins: {
     readonly volume: readonly string[];

@@ -6,7 +6,10 @@ import {
   ipAddress,
   type Kind,
   oneOf,
+  mirrorAddress,
   pairs,
+  proxies,
+  registryMirrors,
   runtimes,
   switches,
   text,
@@ -161,6 +164,18 @@ export const configTable = {
     key: "host-gateway-ips",
     help: "Addresses that host-gateway in --add-host means (those of the default bridge)",
   }),
+  "http-proxy": row({
+    kind: text(proxy),
+    default: "",
+    key: null,
+    help: "Proxy for http addresses of registries (HTTP_PROXY of the daemon's environment)",
+  }),
+  "https-proxy": row({
+    kind: text(proxy),
+    default: "",
+    key: null,
+    help: "Proxy for https addresses of registries (HTTPS_PROXY of the daemon's environment)",
+  }),
   icc: only(toggle, true, "containers on the default bridge reach each other; use networks of their own to part them"),
   init: row({ kind: toggle, default: false, reloadable: true, help: "Run an init in containers that do not say" }),
   "init-path": row({ kind: text(), default: "", help: "Program of that init (found in PATH)" }),
@@ -213,7 +228,38 @@ export const configTable = {
     reloadable: true,
     help: "Option of the default log driver (name=value)",
   }),
+  "max-concurrent-downloads": row({
+    kind: whole(1),
+    default: 3,
+    reloadable: true,
+    help: "Layers that are downloaded at a time",
+  }),
+  "max-concurrent-uploads": row({
+    kind: whole(1),
+    default: 5,
+    reloadable: true,
+    help: "Layers that are uploaded at a time",
+  }),
+  "max-download-attempts": row({
+    kind: whole(1),
+    default: 5,
+    reloadable: true,
+    help: "Tries of a request to a registry that fails without progress",
+  }),
+  mirrors: row({
+    kind: registryMirrors,
+    default: {},
+    fileOnly: true,
+    reloadable: true,
+    help: 'Mirrors of any registry, by prefix: {"ghcr.io/acme": ["https://mirror.example/acme"], "*": [...]}',
+  }),
   mtu: row({ kind: whole(0, 65535), default: 1500, help: "MTU of the default bridge, in bytes" }),
+  "no-proxy": row({
+    kind: text(),
+    default: "",
+    key: null,
+    help: "Hosts, domains and CIDRs that are reached without a proxy, by commas (NO_PROXY of the daemon's environment)",
+  }),
   "no-new-privileges": row({
     kind: toggle,
     default: false,
@@ -221,12 +267,30 @@ export const configTable = {
     help: "Set no-new-privileges in containers that do not say",
   }),
   pidfile: row({ kind: text(), default: "/var/run/berth.pid", short: "p", help: "File that holds the daemon's pid" }),
+  proxies: row({
+    kind: proxies,
+    default: { http: "", https: "", no: "" },
+    fileOnly: true,
+    help: "http-proxy, https-proxy and no-proxy in one object",
+  }),
+  "registry-certs": row({
+    kind: texts(absolute),
+    default: ["/etc/docker/certs.d", "/etc/berth/certs.d"],
+    reloadable: true,
+    help: "Folder with a folder per registry (name:port) of authorities (*.crt) and client certificates (*.cert, *.key)",
+  }),
   "registry-mirror": row({
-    kind: texts(mirror),
+    kind: texts(mirrorAddress),
     default: [],
     key: "registry-mirrors",
     reloadable: true,
-    help: "Mirror to pull from first",
+    help: "Mirror of Docker Hub that is asked first",
+  }),
+  "registry-stall-timeout": row({
+    kind: whole(1),
+    default: 30,
+    reloadable: true,
+    help: "Seconds without a byte after which a connection to a registry is given up and tried again",
   }),
   "seccomp-profile": row({
     kind: text(),
@@ -276,17 +340,11 @@ export const configTable = {
   experimental: ignored(toggle, false, "nothing is hidden behind it"),
   feature: ignored(switches, {}, "nothing is hidden behind it", { key: "features" }),
   "firewall-backend": ignored(text(), "", "the firewall is nftables"),
-  "http-proxy": ignored(text(), "", "set HTTP_PROXY in the daemon's environment"),
-  "https-proxy": ignored(text(), "", "set HTTPS_PROXY in the daemon's environment"),
   "ip-forward-no-drop": ignored(toggle, false, "the policy of foreign firewall tables is never touched"),
   ip6tables: ignored(toggle, true, "--iptables covers both families"),
   "live-restore": ignored(toggle, true, "containers always go on while the daemon is away"),
-  "max-concurrent-downloads": ignored(whole(), 3, "registries are not built in yet"),
-  "max-concurrent-uploads": ignored(whole(), 5, "registries are not built in yet"),
-  "max-download-attempts": ignored(whole(), 5, "registries are not built in yet"),
   "metrics-addr": ignored(text(), "", "metrics for Prometheus are not built in yet"),
   "network-control-plane-mtu": ignored(whole(), 1500, noSwarm),
-  "no-proxy": ignored(text(), "", "set NO_PROXY in the daemon's environment"),
   "node-generic-resource": ignored(texts(), [], noSwarm, { key: "node-generic-resources" }),
   "oom-score-adjust": ignored(whole(-1000, 1000), 0, "set it where the daemon is started"),
   "raw-logs": ignored(toggle, false, "the log has no colours"),
@@ -334,10 +392,9 @@ function hostAddress(value: string): void {
   }
 }
 
-function mirror(value: string): void {
-  const url = URL.parse(value);
-  if (url === null || !/^https?:$/.test(url.protocol))
-    throw new Error(`invalid mirror: ${JSON.stringify(value)} is not an http or https address`);
-  if (url.search !== "" || url.hash !== "" || url.username !== "")
-    throw new Error(`invalid mirror: ${value} may hold neither query, fragment nor user`);
+function proxy(value: string): void {
+  if (value === "") return;
+  const url = URL.parse(value.includes("://") ? value : `http://${value}`);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "")
+    throw new Error("is not the address of an http or https proxy"); // not shown: it may hold a password
 }

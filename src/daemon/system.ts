@@ -11,10 +11,12 @@ import { networkDrivers } from "../networks/drivers.ts";
 import { volumeDriverNames } from "../volumes/drivers.ts";
 import type { Config } from "./config-table.ts";
 import { findProgram, type FoundRuntimes } from "./runtimes.ts";
+import type { Proxies } from "./value-kinds.ts";
 
 export interface SystemOptions {
   /** In force now: a reload is seen at the next look. */
   readonly config: () => Config;
+  readonly proxies: () => Proxies;
   readonly id: string;
   readonly host: CreateHost;
   readonly runtimes: () => FoundRuntimes;
@@ -27,6 +29,7 @@ export interface SystemOptions {
 /** Facts about this engine for /info and /version. What a reload can change is read at each look. */
 export function systemInfo({
   config,
+  proxies,
   id,
   host,
   runtimes,
@@ -85,6 +88,10 @@ export function systemInfo({
     get insecureRegistries() {
       return config()["insecure-registry"];
     },
+    get proxies() {
+      const { http, https, no } = proxies();
+      return { http: withoutPassword(http), https: withoutPassword(https), no };
+    },
     defaultAddressPools: config()["default-address-pool"],
     plugins: { volume: volumeDriverNames, network: Object.keys(networkDrivers), log: Object.keys(logDrivers) },
     capabilities: {
@@ -128,6 +135,14 @@ function warnings(config: Config, { cgroup }: CreateHost, runtimes: FoundRuntime
     ...(cgroup.pids ? [] : ["WARNING: No pids limit support"]),
     ...(runtimes.reason === "" ? [] : [`WARNING: ${runtimes.reason}`]),
   ];
+}
+
+/** A proxy's address as everybody may read it. */
+function withoutPassword(address: string): string {
+  const url = URL.parse(address.includes("://") || address === "" ? address : `http://${address}`);
+  return url === null || (url.username === "" && url.password === "")
+    ? address
+    : `${url.protocol}//xxxxx:xxxxx@${url.host}`; // moby parity
 }
 
 /** The engine's id: made once per data root. */

@@ -250,3 +250,47 @@ export function cidr(value: string): void {
 export function ipAddress(value: string): void {
   if (isIP(value) === 0) throw new Error(`ip address is not correctly formatted: ${JSON.stringify(value)}`);
 }
+
+/** `https://mirror.example[:port][/path]` */
+export function mirrorAddress(value: string): void {
+  const url = URL.parse(value);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new Error(`invalid mirror: ${JSON.stringify(value)} is not an http or https address`);
+  if (url.search !== "" || url.hash !== "" || url.username !== "")
+    throw new Error(`invalid mirror: ${value} may hold neither query, fragment nor user`);
+}
+
+/** `{"host[:port][/path]": ["https://mirror"], "*": [...]}` */
+export const registryMirrors: Kind<Readonly<Record<string, readonly string[]>>> = {
+  word: "map",
+  repeatable: true,
+  fromFlag: () => ({}),
+  fromJson: (value) =>
+    Object.fromEntries(
+      Object.entries(map(value)).map(([prefix, addresses]) => {
+        if (prefix !== "*" && !/^[A-Za-z0-9.[\]-]+(:\d{1,5})?(\/[a-z0-9._-]+)*$/.test(prefix))
+          throw new Error(`invalid prefix of a registry: ${JSON.stringify(prefix)}`);
+        return [prefix, texts(mirrorAddress).fromJson(addresses)];
+      }),
+    ),
+  show: showMap,
+};
+
+export interface Proxies {
+  readonly http: string;
+  readonly https: string;
+  readonly no: string;
+}
+/** dockerd's object in daemon.json. */
+export const proxies: Kind<Proxies> = {
+  word: "map",
+  repeatable: true,
+  fromFlag: () => ({ http: "", https: "", no: "" }),
+  fromJson: (value) => {
+    const { "http-proxy": http = "", "https-proxy": https = "", "no-proxy": no = "", ...others } = map(value);
+    const [unknown] = Object.keys(others);
+    if (unknown !== undefined) throw new Error(`unknown key ${unknown}`);
+    return { http: string(http), https: string(https), no: string(no) };
+  },
+  show: () => "map",
+};

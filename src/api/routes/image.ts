@@ -2,10 +2,11 @@ import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { Image } from "../../images/image.ts";
 import type { ContainerConfig } from "../../spec/engine/types.gen.ts";
+import { parseReference } from "../../spec/reference.ts";
 import { flag, labelsMatch, readFilters } from "../filters.ts";
 import { filterImages, imageFilterKeys } from "../image-filters.ts";
 import { containersByImage, imageUse } from "../image-use.ts";
-import { readRegistryAuth } from "../registry-auth.ts";
+import { requestCredentials } from "../registry-auth.ts";
 import { type Routes, shaped, streamReply } from "../route.ts";
 import { progressReply } from "../streams/progress.ts";
 import { readTimestamp } from "../timestamp.ts";
@@ -76,20 +77,30 @@ export const imageRoutes = {
       if (from === "") throw new EngineError("invalid", "invalid reference format");
       const tag = search.get("tag") ?? "";
       const reference = tag === "" ? from : `${from}${tag.includes(":") ? "@" : ":"}${tag}`;
-      const credentials = readRegistryAuth(exchange.head.headers.get("x-registry-auth"));
+      const credentials = requestCredentials(exchange);
+      const { tag: ownTag, digest } = parseReference(reference);
+      // moby parity: a name alone means every tag of it; clients add `latest` themselves
+      const allTags = ownTag === undefined && digest === undefined;
       return progressReply(
         async ({ report }) =>
-          void (await deps.images.pull(reference, { caller, signal, platform, credentials, report })),
+          void (await deps.images.pull(reference, { caller, signal, platform, credentials, allTags, report })),
       );
     },
   },
 
   ImagePush: {
     can: "image:push",
-    handle({ deps, params }) {
-      deps.images.resolve(params.name);
-      throw new EngineError("not-implemented", "pushing to a registry is not available yet");
-    },
+    handle: ({ deps, params, query, caller, signal, exchange }) =>
+      progressReply(({ report }) =>
+        deps.images.push(params.name, {
+          caller,
+          signal,
+          report,
+          tag: query.tag ?? "",
+          platform: query.platform === undefined ? "" : readPlatform(query.platform),
+          credentials: requestCredentials(exchange),
+        }),
+      ),
   },
 
   ImageTag: {
@@ -109,13 +120,6 @@ export const imageRoutes = {
         inUse: imageUse(deps),
       });
       return removed.map((item) => ("untagged" in item ? { Untagged: item.untagged } : { Deleted: item.deleted }));
-    },
-  },
-
-  ImageSearch: {
-    can: "image:search",
-    handle: () => {
-      throw new EngineError("not-implemented", "searching a registry is not available yet");
     },
   },
 
@@ -192,14 +196,21 @@ export const imageRoutes = {
       throw new EngineError("not-implemented", "attestations of images are not available");
     },
   },
-
-  DistributionInspect: {
-    can: "image:read",
-    handle: () => {
-      throw new EngineError("not-implemented", "asking a registry is not available yet");
-    },
-  },
 } satisfies Partial<Routes>;
+
+/** A platform of the wire, `{"os":"linux","architecture":"arm64"}`, as `linux/arm64`. */
+function readPlatform(text: string): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new EngineError("invalid", `invalid platform: ${JSON.stringify(text)} is not JSON`);
+  }
+  const { os, architecture, variant } = (value ?? {}) as Partial<Record<string, unknown>>;
+  if (typeof os !== "string" || typeof architecture !== "string")
+    throw new EngineError("invalid", "invalid platform: both os and architecture must be provided"); // moby parity
+  return [os, architecture, ...(typeof variant === "string" && variant !== "" ? [variant] : [])].join("/");
+}
 
 const withoutNulls = (value: object): object =>
   Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null && item !== undefined));

@@ -3,10 +3,12 @@ import { EngineError } from "../../base/errors.ts";
 import { eventFilterKeys, eventPasses } from "../event-filters.ts";
 import { readFilters } from "../filters.ts";
 import { Reply, type Routes, shaped } from "../route.ts";
+import { credentialsOf } from "../registry-auth.ts";
 import { eventsReply } from "../streams/events-stream.ts";
 import { readTimestamp } from "../timestamp.ts";
 import { diskUsageJson, diskUsageTypes } from "../views/disk-usage-json.ts";
 import { infoJson } from "../views/info-json.ts";
+import { registryError } from "../views/registry-error.ts";
 import { versionJson } from "../views/version-json.ts";
 
 const pingHeaders = {
@@ -26,8 +28,11 @@ export const systemRoutes = {
 
   SystemAuth: {
     can: "system:login",
-    handle: () => {
-      throw new EngineError("not-implemented", "logging in to a registry is not available yet");
+    async handle({ deps, body, signal }) {
+      const { status, identityToken } = await registryError(() =>
+        deps.registries.login(body.serveraddress ?? "", credentialsOf({ ...body }), { signal }),
+      );
+      return shaped({ Status: status, IdentityToken: identityToken });
     },
   },
 

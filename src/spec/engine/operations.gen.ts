@@ -124,6 +124,8 @@ export const operations = {
   DistributionInspect: { method: "GET", path: "/distribution/{name}/json", tag: "Distribution", status: 200, query: {  }, body: false },
   Session: { method: "POST", path: "/session", tag: "Session", status: 101, query: {  }, body: false },
   Grpc: { method: "POST", path: "/grpc", tag: "Build", status: 101, query: {  }, body: false },
+  ManifestGet: { method: "GET", path: "/berth/manifests/{name}", tag: "Berth", status: 200, query: {  }, body: false },
+  ManifestPut: { method: "PUT", path: "/berth/manifests/{name}", tag: "Berth", status: 201, query: { "from": "list" }, body: false },
 } as const satisfies Record<string, OperationRow>;
 
 export type OperationId = keyof typeof operations;
@@ -876,5 +878,17 @@ export interface OperationTypes {
     query: {  };
     body: unknown;
     reply: void;
+  };
+  ManifestGet: {
+    params: { name: string };
+    query: {  };
+    body: unknown;
+    reply: void;
+  };
+  ManifestPut: {
+    params: { name: string };
+    query: { "from"?: string[] | undefined };
+    body: unknown;
+    reply: wire.ManifestPutResponse;
   };
 }

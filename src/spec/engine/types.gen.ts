@@ -1621,3 +1621,9 @@ export interface ImageManifestSummary {
   For: string;
 } | null | undefined;
 }
+
+export interface ManifestPutResponse {
+  mediaType: string;
+  digest: string;
+  size: number;
+}
