@@ -81,6 +81,11 @@ export class ImageBook {
     const target = this.targetOf(text);
     const chosen = choosePlatform(wanted, [...this.ofTarget(target), image], ({ config }) => config);
     if (chosen) return chosen;
+    // moby parity: configurations name a wrong platform now and then, then the index counts
+    const entries = this.documents.entries(target).filter(({ descriptor }) => descriptor.platform !== undefined);
+    const entry = choosePlatform(wanted, entries, ({ descriptor }) => descriptor.platform);
+    const listed = entry?.stored && this.get(entry.stored.imageId);
+    if (listed) return listed;
     throw new EngineError(
       "not-found",
       `image with reference ${text} was found but does not match the specified platform: wanted ${formatPlatform(wanted)}, actual: ${formatPlatform(normalizePlatform(image.config))}`,

@@ -19,7 +19,6 @@ import {
   load,
   nothingLeft,
   remove,
-  report,
   rootfs,
   start,
   useLab,
@@ -207,7 +206,6 @@ test("prune takes what nobody keeps or uses", async () => {
       .sort(),
   ).toEqual([kept.id, used.id].sort());
 });
-
 
 test("the first image is made of the host's busybox, the same each time", async () => {
   const tars = await Promise.all(

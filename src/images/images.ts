@@ -92,6 +92,8 @@ export interface Progress {
   readonly stream?: string;
   readonly current?: number;
   readonly total?: number;
+  /** A word about `id` that is no state of it: Docker sends these without `progressDetail`. */
+  readonly isNote?: boolean;
   /** Sent as it is, beside an empty `progressDetail`. */
   readonly aux?: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,4 @@
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorKind } from "../base/errors.ts";
 import { fault } from "../base/fault.ts";
 import { shortId } from "../base/id.ts";
 import { decompress } from "../content/decompress.ts";
@@ -162,9 +162,18 @@ export class LayerFetches {
 
   async #stage(layer: WantedLayer, work: Work): Promise<StagedLayer> {
     const { digest, size } = layer.descriptor;
-    if (!this.#content.has(digest)) {
+    for (let again = 0; !this.#content.has(digest); again++) {
       await using receiving = await this.#content.receive({ digest, sizeBytes: size }, { signal: work.signal });
-      if (!this.#content.has(digest)) return await this.#download(layer, receiving, work);
+      if (this.#content.has(digest)) break;
+      const resumed = receiving.offsetBytes > 0;
+      try {
+        return await this.#download(layer, receiving, work);
+      } catch (error) {
+        // what was here from before may be what is wrong, or a mirror lied: once more from the first byte on
+        const begins = error instanceof BeginAgain || (resumed && errorKind(error) === "invalid");
+        if (!begins || again > 2 || work.signal.aborted) throw error;
+        await receiving.discard();
+      }
     }
     work.tell({ status: "Download complete" });
     return this.#unpack(this.#content.read(digest) as AsyncIterable<Buffer>, size, work, () => true);
@@ -203,19 +212,16 @@ export class LayerFetches {
     const { descriptor, repository } = layer;
     const total = descriptor.size;
     const report = throttle((current) => work.tell({ status: "Downloading", current, total }));
-    let skip = 0;
     if (receiving.offsetBytes === total) return;
     const blob = repository.blob(descriptor, {
       signal: work.signal,
       offsetBytes: receiving.offsetBytes,
-      // the same digest has the same first bytes: those that are here are not taken twice
-      restarted: () => void (skip = receiving.offsetBytes),
+      restarted: () => {
+        throw new BeginAgain();
+      },
     });
     for await (const chunk of blob) {
-      const fresh = skip === 0 ? chunk : chunk.subarray(Math.min(skip, chunk.length));
-      skip -= chunk.length - fresh.length;
-      if (fresh.length === 0) continue;
-      await receiving.write(fresh);
+      await receiving.write(chunk);
       fault("image.pull.mid-layer");
       report(receiving.offsetBytes);
       work.signal.throwIfAborted();
@@ -244,6 +250,9 @@ interface Work {
   readonly tell: (progress: Omit<Progress, "id">) => void;
   readonly signal: AbortSignal;
 }
+
+/** The bytes so far were not the blob's. */
+class BeginAgain extends Error {}
 
 const isStopped = (error: unknown): boolean =>
   (error instanceof EngineError && error.kind === "cancelled") ||

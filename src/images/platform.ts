@@ -33,7 +33,8 @@ export function parsePlatform(text: string): Platform {
   if (architecture === "" && os !== "linux") return normalizePlatform({ os: hostPlatform.os, architecture: os });
   const named = { os, architecture: architecture === "" ? hostPlatform.architecture : architecture, variant };
   // what was said stays as it was said: it may become an image's own platform
-  return { ...normalizePlatform(named), ...(variant !== "" && { variant }) };
+  const normal = normalizePlatform(named);
+  return { ...normal, variant: normal.architecture === architecture ? variant : normal.variant };
 }
 
 /** One spelling for each platform, as containerd normalizes them: `aarch64` is `arm64`, `arm64/v8` is `arm64`. */

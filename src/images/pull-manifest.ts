@@ -26,7 +26,13 @@ const maxDepth = 3; // indexes of indexes exist; deeper ones are made to be a ma
 export async function readRemote(
   repository: Repository,
   name: string,
-  options: { platform: Platform; signal?: AbortSignal; kept?: (digest: string) => NewDocument | undefined },
+  options: {
+    platform: Platform;
+    signal?: AbortSignal;
+    kept?: (digest: string) => NewDocument | undefined;
+    /** Told when the name is known to exist. */
+    found?: () => void;
+  },
 ): Promise<RemoteImage> {
   const cancel = options.signal ? { signal: options.signal } : {};
   const indexes: NewDocument[] = [];
@@ -34,6 +40,7 @@ export async function readRemote(
   for (let depth = 0; depth <= maxDepth; depth++) {
     const found: NewDocument =
       options.kept?.(next?.digest ?? name) ?? (await fetchDocument(repository, next ?? name, cancel));
+    if (depth === 0) options.found?.();
     const document = readDocument(found.bytes, found.mediaType);
     const target = indexes[0]?.digest ?? found.digest;
     if (document.kind === "manifest") {

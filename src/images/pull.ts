@@ -25,7 +25,9 @@ export async function pull(deps: ImageDeps, text: string, options: Options): Pro
   if (options.allTags !== true) {
     const reference = withDefaultTag(named);
     const { image, isNew } = await pullOne(deps, repository, reference, options);
-    return ended(image, isNew, reference, options.report);
+    ended(image, isNew, reference, options.report);
+    warnOfPlatform(deps, reference, options);
+    return image;
   }
   if (named.tag !== undefined || named.digest !== undefined)
     throw new EngineError("invalid", "tag can't be used with --all-tags/-a"); // moby parity
@@ -61,8 +63,12 @@ async function pullOne(deps: ImageDeps, repository: Repository, asked: Reference
   const before = deps.book.pointed(text);
   // a HEAD does not count against a registry's limits, and mostly nothing has changed
   const digest = before === undefined ? name : (await repository.resolve(name, cancel)).digest;
-  const remote = await readRemote(repository, digest, { platform, ...cancel, kept: (known) => kept(deps, known) });
-  options.report({ id: name, status: `Pulling from ${reference.path}` });
+  const remote = await readRemote(repository, digest, {
+    platform,
+    ...cancel,
+    kept: (known) => kept(deps, known),
+    found: () => options.report({ id: name, status: `Pulling from ${reference.path}`, isNote: true }),
+  });
   const known = deps.book.documents.get(remote.manifest.digest);
   const there = known === undefined ? undefined : deps.book.get(known.imageId);
   const isWhole = there?.chainIds.every((chainId) => deps.layers.has(chainId)) === true;
@@ -71,7 +77,6 @@ async function pullOne(deps: ImageDeps, repository: Repository, asked: Reference
       ? keep(deps, there, remote, { reference, repository })
       : await bring(deps, { remote, reference, repository, options });
   options.report({ status: `Digest: ${remote.target}` });
-  warnOfPlatform(deps, text, options);
   tell(deps, "pull", image, text, options.caller);
   const isNew = before === undefined || (before.id !== image.id && !image.variantOf.includes(text)) || !isWhole;
   if (isNew) removeUnused(deps);
@@ -151,10 +156,10 @@ function kept(deps: ImageDeps, digest: string): NewDocument | undefined {
 }
 
 /** moby parity: a manifest that is no list is taken whatever its platform is. */
-function warnOfPlatform(deps: ImageDeps, text: string, options: Options): void {
+function warnOfPlatform(deps: ImageDeps, reference: Reference, options: Options): void {
   if (options.platform === "") return;
   try {
-    deps.book.resolve(text, { platform: options.platform });
+    deps.book.resolve(familiarReference(shown(reference)), { platform: options.platform });
   } catch (error) {
     options.report({ status: `WARNING: ${errorMessage(error)}` });
   }

@@ -6,7 +6,7 @@ import { parseReference } from "../../spec/reference.ts";
 import { flag, labelsMatch, readFilters } from "../filters.ts";
 import { filterImages, imageFilterKeys } from "../image-filters.ts";
 import { containersByImage, imageUse } from "../image-use.ts";
-import { requestCredentials } from "../registry-auth.ts";
+import { readRegistryAuth } from "../registry-auth.ts";
 import { type Routes, shaped, streamReply } from "../route.ts";
 import { progressReply } from "../streams/progress.ts";
 import { readTimestamp } from "../timestamp.ts";
@@ -77,7 +77,7 @@ export const imageRoutes = {
       if (from === "") throw new EngineError("invalid", "invalid reference format");
       const tag = search.get("tag") ?? "";
       const reference = tag === "" ? from : `${from}${tag.includes(":") ? "@" : ":"}${tag}`;
-      const credentials = requestCredentials(exchange);
+      const credentials = readRegistryAuth(exchange.head.headers.get("x-registry-auth"));
       const { tag: ownTag, digest } = parseReference(reference);
       // moby parity: a name alone means every tag of it; clients add `latest` themselves
       const allTags = ownTag === undefined && digest === undefined;
@@ -98,7 +98,7 @@ export const imageRoutes = {
           report,
           tag: query.tag ?? "",
           platform: query.platform === undefined ? "" : readPlatform(query.platform),
-          credentials: requestCredentials(exchange),
+          credentials: readRegistryAuth(exchange.head.headers.get("x-registry-auth")),
         }),
       ),
   },

@@ -10,12 +10,13 @@ export function streamJson(value: unknown): string {
 }
 
 /** A line of progress in its wire form. */
-function progressJson({ id, status, stream, current, total }: Progress): Record<string, unknown> {
+function progressJson({ id, status, stream, current, total, aux, isNote }: Progress): Record<string, unknown> {
   if (stream !== undefined) return { stream };
+  if (aux !== undefined) return { progressDetail: {}, aux };
   const counts = current !== undefined && total !== undefined;
   return {
     status,
-    ...(id !== undefined && { progressDetail: counts ? { current, total } : {} }),
+    ...(id !== undefined && isNote !== true && { progressDetail: counts ? { current, total } : {} }),
     ...(counts && { progress: bar(current, total) }),
     ...(id !== undefined && { id }),
   };
@@ -57,8 +58,8 @@ function begin(exchange: Exchange): void {
 function bar(current: number, total: number): string {
   if (total <= 0) return humanBytes(current).padStart(8);
   const filled = Math.min(50, Math.floor((current / total) * 50));
-  const rest = filled < 50 ? `>${" ".repeat(49 - filled)}` : "";
-  return `[${"=".repeat(filled)}${rest}] ${humanBytes(current).padStart(8)}/${humanBytes(total)}`;
+  const numbers = humanBytes(current).padStart(8) + (current > total ? "" : `/${humanBytes(total)}`);
+  return `[${"=".repeat(filled)}>${" ".repeat(50 - filled)}] ${numbers}`;
 }
 
 /** go-units HumanSize: decimal, four significant digits. */
