@@ -22,6 +22,7 @@ const rawBodies: ReadonlySet<OperationId> = new Set<OperationId>([
   "ImageCreate",
   "ImageLoad",
   "PluginCreate",
+  "VolumeImport",
   "ManifestPut",
 ]);
 

@@ -7,6 +7,7 @@ import { distributionRoutes } from "./routes/distribution.ts";
 import { imageRoutes } from "./routes/image.ts";
 import { networkRoutes } from "./routes/network.ts";
 import { systemRoutes } from "./routes/system.ts";
+import { volumeContentRoutes } from "./routes/volume-contents.ts";
 import { volumeRoutes } from "./routes/volume.ts";
 
 /** Every operation of the Engine API. */
@@ -17,6 +18,7 @@ export const routes: Routes = {
   ...imageRoutes,
   ...distributionRoutes,
   ...volumeRoutes,
+  ...volumeContentRoutes,
   ...networkRoutes,
   ...buildkitRoutes,
   ...absentRoutes,

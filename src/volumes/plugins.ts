@@ -7,7 +7,7 @@ import type { Volume } from "./volume.ts";
 export async function pluginVolumes(books: VolumeBooks): Promise<{ volumes: Volume[]; warnings: string[] }> {
   const { drivers, warnings } = await books.options.drivers.withBooks();
   const volumes: Volume[] = [];
-  const answers = await Promise.allSettled(drivers.map((driver) => driver.list?.()));
+  const answers = await Promise.allSettled(drivers.map(async (driver) => driver.list?.()));
   for (const [index, driver] of drivers.entries()) {
     const answer = answers[index];
     if (answer?.status === "rejected")

@@ -6,19 +6,21 @@ import { volumeJson } from "../views/volume-json.ts";
 export const volumeRoutes = {
   VolumeList: {
     can: "volume:list",
-    handle({ deps, query }) {
+    async handle({ deps, query }) {
       const filters = readFilters(query.filters, ["dangling", "driver", "label", "name"]);
       const dangling = flag(filters, "dangling");
-      const list = deps.volumes
-        .list()
-        .filter(
-          (volume) =>
-            any(filters, "name", (name) => pattern(name)(volume.name)) &&
-            any(filters, "driver", (driver) => volume.driver === driver) &&
-            labelsMatch(filters, volume.labels) &&
-            (dangling === undefined || dangling === (deps.volumes.users(volume.name).length === 0)),
-        );
-      return shaped({ Volumes: list.map((volume) => volumeJson(volume)), Warnings: null });
+      const { volumes, warnings } = await deps.volumes.listAll();
+      const list = volumes.filter(
+        (volume) =>
+          any(filters, "name", (name) => pattern(name)(volume.name)) &&
+          any(filters, "driver", (driver) => volume.driver === driver) &&
+          labelsMatch(filters, volume.labels) &&
+          (dangling === undefined || dangling === (deps.volumes.users(volume.name).length === 0)),
+      );
+      return shaped({
+        Volumes: list.map((volume) => volumeJson(volume)),
+        Warnings: warnings.length > 0 ? warnings : null,
+      });
     },
   },
 
@@ -38,7 +40,7 @@ export const volumeRoutes = {
 
   VolumeInspect: {
     can: "volume:read",
-    handle: ({ deps, params }) => shaped(volumeJson(deps.volumes.get(params.name))),
+    handle: async ({ deps, params }) => shaped(volumeJson(await deps.volumes.inspect(params.name))),
   },
 
   VolumeUpdate: {

@@ -126,6 +126,16 @@ export const operations = {
   Grpc: { method: "POST", path: "/grpc", tag: "Build", status: 101, query: {  }, body: false },
   ManifestGet: { method: "GET", path: "/berth/manifests/{name}", tag: "Berth", status: 200, query: {  }, body: false },
   ManifestPut: { method: "PUT", path: "/berth/manifests/{name}", tag: "Berth", status: 201, query: { "from": "list" }, body: false },
+  VolumeSizes: { method: "GET", path: "/berth/volumes", tag: "Berth", status: 200, query: { "name": "string" }, body: false },
+  VolumeRename: { method: "POST", path: "/berth/volumes/{name}/rename", tag: "Berth", status: 200, query: {  }, body: true },
+  VolumeCopy: { method: "POST", path: "/berth/volumes/{name}/copy", tag: "Berth", status: 201, query: {  }, body: true },
+  VolumeChange: { method: "POST", path: "/berth/volumes/{name}/update", tag: "Berth", status: 200, query: {  }, body: true },
+  VolumeSnapshotList: { method: "GET", path: "/berth/volumes/{name}/snapshots", tag: "Berth", status: 200, query: {  }, body: false },
+  VolumeSnapshotCreate: { method: "POST", path: "/berth/volumes/{name}/snapshots", tag: "Berth", status: 201, query: {  }, body: true },
+  VolumeSnapshotDelete: { method: "DELETE", path: "/berth/volumes/{name}/snapshots", tag: "Berth", status: 204, query: { "snapshot": "string" }, body: false },
+  VolumeRestore: { method: "POST", path: "/berth/volumes/{name}/restore", tag: "Berth", status: 204, query: {  }, body: true },
+  VolumeExport: { method: "GET", path: "/berth/volumes/{name}/export", tag: "Berth", status: 200, query: { "snapshot": "string", "compression": "string" }, body: false },
+  VolumeImport: { method: "POST", path: "/berth/volumes/{name}/import", tag: "Berth", status: 200, query: { "replace": "boolean", "label": "list", "opt": "list" }, body: false },
 } as const satisfies Record<string, OperationRow>;
 
 export type OperationId = keyof typeof operations;
@@ -890,5 +900,65 @@ export interface OperationTypes {
     query: { "from"?: string[] | undefined };
     body: unknown;
     reply: wire.ManifestPutResponse;
+  };
+  VolumeSizes: {
+    params: {  };
+    query: { "name"?: string | undefined };
+    body: unknown;
+    reply: wire.VolumeSize[];
+  };
+  VolumeRename: {
+    params: { name: string };
+    query: {  };
+    body: wire.VolumeRenameRequest;
+    reply: wire.Volume;
+  };
+  VolumeCopy: {
+    params: { name: string };
+    query: {  };
+    body: wire.VolumeCopyRequest;
+    reply: wire.Volume;
+  };
+  VolumeChange: {
+    params: { name: string };
+    query: {  };
+    body: wire.VolumeChangeRequest;
+    reply: wire.Volume;
+  };
+  VolumeSnapshotList: {
+    params: { name: string };
+    query: {  };
+    body: unknown;
+    reply: wire.VolumeSnapshot[];
+  };
+  VolumeSnapshotCreate: {
+    params: { name: string };
+    query: {  };
+    body: wire.VolumeSnapshotRequest;
+    reply: wire.VolumeSnapshot;
+  };
+  VolumeSnapshotDelete: {
+    params: { name: string };
+    query: { "snapshot"?: string | undefined };
+    body: unknown;
+    reply: void;
+  };
+  VolumeRestore: {
+    params: { name: string };
+    query: {  };
+    body: wire.VolumeRestoreRequest;
+    reply: void;
+  };
+  VolumeExport: {
+    params: { name: string };
+    query: { "snapshot"?: string | undefined; "compression"?: string | undefined };
+    body: unknown;
+    reply: void;
+  };
+  VolumeImport: {
+    params: { name: string };
+    query: { "replace"?: boolean | undefined; "label"?: string[] | undefined; "opt"?: string[] | undefined };
+    body: unknown;
+    reply: wire.Volume;
   };
 }

@@ -14,7 +14,7 @@ export const definitions: Readonly<Record<string, BodySchema>> = {
   "PortMap": {"*":["@PortBinding"]},
   "PortBinding": {"HostIp":"s","HostPort":"s"},
   "RestartPolicy": {"Name":"s","MaximumRetryCount":"i"},
-  "Mount": {"Target":"s","Source":"s","Type":"s","ReadOnly":"b","Consistency":"s","BindOptions":{"Propagation":"s","NonRecursive":"b","CreateMountpoint":"b","ReadOnlyNonRecursive":"b","ReadOnlyForceRecursive":"b"},"VolumeOptions":{"NoCopy":"b","Labels":{"*":"s"},"DriverConfig":{"Name":"s","Options":{"*":"s"}},"Subpath":"s"},"ImageOptions":{"Subpath":"s"},"TmpfsOptions":{"SizeBytes":"i","Mode":"i","Options":[["s"]]}},
+  "Mount": {"Target":"s","Source":"s","Type":"s","ReadOnly":"b","Consistency":"s","BindOptions":{"Propagation":"s","NonRecursive":"b","CreateMountpoint":"b","ReadOnlyNonRecursive":"b","ReadOnlyForceRecursive":"b"},"VolumeOptions":{"NoCopy":"b","Labels":{"*":"s"},"DriverConfig":{"Name":"s","Options":{"*":"s"}},"Subpath":"s"},"ImageOptions":{"Subpath":"s"},"TmpfsOptions":{"SizeBytes":"i","Mode":"i","Options":[["s"]]},"IdMap":"s","Overlay":"b"},
   "MountType": "s",
   "NetworkingConfig": {"EndpointsConfig":{"*":"@EndpointSettings"}},
   "EndpointSettings": {"IPAMConfig":"@EndpointIPAMConfig","Links":["s"],"MacAddress":"s","Aliases":["s"],"DriverOpts":{"*":"s"},"GwPriority":"i","NetworkID":"s","EndpointID":"s","Gateway":"s","IPAddress":"s","IPPrefixLen":"i","IPv6Gateway":"s","GlobalIPv6Address":"s","GlobalIPv6PrefixLen":"i","DNSNames":["s"]},
@@ -43,6 +43,11 @@ export const definitions: Readonly<Record<string, BodySchema>> = {
   "SecretSpec": {"Name":"s","Labels":{"*":"s"},"Data":"s","Driver":"@Driver","Templating":"@Driver"},
   "Driver": {"Name":"s","Options":{"*":"s"}},
   "ConfigSpec": {"Name":"s","Labels":{"*":"s"},"Data":"s","Templating":"@Driver"},
+  "VolumeRenameRequest": {"Name":"s"},
+  "VolumeCopyRequest": {"Name":"s","Snapshot":"s","Labels":{"*":"s"},"DriverOpts":{"*":"s"}},
+  "VolumeChangeRequest": {"Labels":{"*":"s"},"Size":"s"},
+  "VolumeSnapshotRequest": {"Name":"s","Labels":{"*":"s"},"Pause":"b"},
+  "VolumeRestoreRequest": {"Snapshot":"s"},
 };
 
 /** By operation; one that is not here takes no JSON body. */
@@ -72,4 +77,9 @@ export const bodySchemas: Readonly<Record<string, BodySchema>> = {
   "SecretUpdate": "@SecretSpec",
   "ConfigCreate": {"Name":"s","Labels":{"*":"s"},"Data":"s","Templating":"@Driver"},
   "ConfigUpdate": "@ConfigSpec",
+  "VolumeRename": "@VolumeRenameRequest",
+  "VolumeCopy": "@VolumeCopyRequest",
+  "VolumeChange": "@VolumeChangeRequest",
+  "VolumeSnapshotCreate": "@VolumeSnapshotRequest",
+  "VolumeRestore": "@VolumeRestoreRequest",
 };

@@ -78,6 +78,8 @@ export interface Mount {
   Mode?: number | null | undefined;
   Options?: string[][] | null | undefined;
 } | null | undefined;
+  IdMap?: string | null | undefined;
+  Overlay?: boolean | null | undefined;
 }
 
 export interface RestartPolicy {
@@ -1626,4 +1628,46 @@ export interface ManifestPutResponse {
   mediaType: string;
   digest: string;
   size: number;
+}
+
+export interface VolumeSize {
+  Name: string;
+  SizeBytes: number;
+  LimitBytes: number;
+  Snapshots: number;
+  SnapshotBytes: number;
+  Users: string[];
+}
+
+export interface VolumeRenameRequest {
+  Name: string;
+}
+
+export interface VolumeCopyRequest {
+  Name: string;
+  Snapshot?: string | null | undefined;
+  Labels?: Record<string, string> | null | undefined;
+  DriverOpts?: Record<string, string> | null | undefined;
+}
+
+export interface VolumeChangeRequest {
+  Labels?: Record<string, string> | null | undefined;
+  Size?: string | null | undefined;
+}
+
+export interface VolumeSnapshot {
+  Name: string;
+  CreatedAt: string;
+  SizeBytes: number;
+  Labels: Record<string, string>;
+}
+
+export interface VolumeSnapshotRequest {
+  Name?: string | null | undefined;
+  Labels?: Record<string, string> | null | undefined;
+  Pause?: boolean | null | undefined;
+}
+
+export interface VolumeRestoreRequest {
+  Snapshot: string;
 }
