@@ -5,7 +5,6 @@ import { delimiter, join } from "node:path";
 
 export const root = new URL("..", import.meta.url).pathname;
 export const bun = join(root, "node_modules/.bin/bun");
-const dockerClient = join(root, "dist/docker-client/usr/bin");
 
 /** Programs the engine drives, and why. `file` is looked for where a name in PATH is not enough. */
 export const enginePackages = [
@@ -54,22 +53,28 @@ export function installModules(say = console.log) {
 }
 
 /**
- * The stock docker client for tests: the machine's, else Debian's, unpacked without being installed (the package
- * would start a second engine). Gives the folder to put into PATH, or an empty string.
+ * A program of a Debian package for tests: the machine's, else unpacked without being installed (these packages would
+ * start services). Gives the folder to put into PATH, or an empty string.
  */
-export function dockerClientFolder(say = console.log) {
-  if (has("docker")) return "";
-  if (!existsSync(join(dockerClient, "docker"))) {
-    say("unpacking Debian's docker client: the stock client that tests drive");
-    const folder = join(root, "dist/docker-client");
+function unpackedFolder(name, program, why, say) {
+  if (has(program)) return "";
+  const folder = join(root, "dist/unpacked", name);
+  if (!existsSync(join(folder, "usr/bin", program))) {
+    say(`unpacking Debian's ${name}: ${why}`);
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     run("apt-get", ["-qq", "update"], { stdio: "ignore" });
-    run("apt-get", ["-qq", "download", "docker.io"], { cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
-    run("dpkg", ["-x", readdirSync(folder).find((name) => name.endsWith(".deb")), "."], { cwd: folder });
+    run("apt-get", ["-qq", "download", name], { cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
+    run("dpkg", ["-x", readdirSync(folder).find((file) => file.endsWith(".deb")), "."], { cwd: folder });
   }
-  return dockerClient;
+  return join(folder, "usr/bin");
 }
+
+export const dockerClientFolder = (say = console.log) =>
+  unpackedFolder("docker.io", "docker", "the stock client that tests drive", say);
+
+export const dockerRegistryFolder = (say = console.log) =>
+  unpackedFolder("docker-registry", "docker-registry", "the registry that tests pull from and push to", say);
 
 const mountedControllers = "/run/berth-cgroup-mounts"; // gone after a reboot, as the mounts are
 

@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path";
 import {
   bun,
   dockerClientFolder,
+  dockerRegistryFolder,
   enginePackages,
   installModules,
   installPackages,
@@ -25,13 +26,13 @@ installPackages(enginePackages);
 installModules();
 mountLeftControllers();
 run(bun, ["scripts/build.ts", "--test"]);
-const clientFolder = dockerClientFolder();
+const unpackedFolders = [dockerClientFolder(), dockerRegistryFolder()];
 const newerClients = newerClientsConfig();
 const env = {
   ...process.env,
   BERTH_BINARY: join(root, "dist/berth-test"),
   BERTH_NEWER_CLIENTS: newerClients,
-  PATH: [process.env.PATH, "/usr/sbin", "/sbin", clientFolder].filter(Boolean).join(delimiter),
+  PATH: [process.env.PATH, "/usr/sbin", "/sbin", ...unpackedFolders].filter(Boolean).join(delimiter),
 };
 
 const files = ["src", "scripts", "test"]
