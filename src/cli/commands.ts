@@ -4,6 +4,7 @@ import { containerAliases, containerCommands } from "./container/commands.ts";
 import { contextAliases, contextCommands } from "./context/commands.ts";
 import { imageAliases, imageCommands } from "./image/commands.ts";
 import { loginCommands } from "./login/commands.ts";
+import { manifestCommands } from "./manifest/commands.ts";
 import { networkAliases, networkCommands } from "./network/commands.ts";
 import { systemAliases, systemCommands } from "./system/commands.ts";
 import { volumeAliases, volumeCommands } from "./volume/commands.ts";
@@ -17,6 +18,7 @@ export const commands: Readonly<Record<string, LoadCommand>> = {
   ...contextCommands,
   ...imageCommands,
   ...loginCommands,
+  ...manifestCommands,
   ...networkCommands,
   ...systemCommands,
   ...volumeCommands,
@@ -38,6 +40,7 @@ export const groups = {
   container: "Manage containers",
   context: "Manage contexts",
   image: "Manage images",
+  manifest: "Manage manifests and manifest lists of registries",
   network: "Manage networks",
   system: "Manage the engine",
   volume: "Manage volumes",

@@ -72,7 +72,7 @@ function readGlobalFlags(program: string, argv: readonly string[]): ReturnType<t
 
 /** Docker's groups and commands that this program does not have yet. */
 const notYet =
-  /^(build|builder|buildx|checkpoint|compose|config|image build|manifest|node|plugin|scout|secret|service|stack|swarm|trust)\b/;
+  /^(build|builder|buildx|checkpoint|compose|config|image build|node|plugin|scout|secret|service|stack|swarm|trust)\b/;
 
 function unknownCommand(program: string, path: string, group: string | undefined): ExitError {
   if (notYet.test(path)) return new ExitError(1, `${program}: ${path} is not available yet`);

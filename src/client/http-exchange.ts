@@ -35,7 +35,7 @@ async function readHead(wire: Wire): Promise<string> {
   let text = "";
   for (;;) {
     const bytes = await wire.take();
-    if (bytes === null) throw new ClosedEarly(text === "");
+    if (bytes === null) throw wire.reason ?? new ClosedEarly(text === "");
     const from = Math.max(0, text.length - 3);
     text += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
     const end = text.indexOf("\r\n\r\n", from);

@@ -1,3 +1,4 @@
+import { sshWire } from "./ssh-wire.ts";
 import { type Transport, Wire } from "./wire.ts";
 
 /** TLS material as PEM; `verify: false` accepts any server. */
@@ -15,7 +16,7 @@ export function openWire(host: string, tls: ClientTls | undefined): Promise<Wire
     case "unix":
       return socketWire({ unix: address });
     case "ssh":
-      return sshWire(address);
+      return Promise.resolve(sshWire(address));
     case "tcp":
     case "http":
     case "https": {
@@ -98,44 +99,4 @@ function connectFailure(error: unknown): Error {
     syscall: "connect",
     code: "code" in error ? error.code : "ECONNREFUSED",
   });
-}
-
-/** The far host's own command line joins us to its socket, as docker does it. */
-async function sshWire(address: string): Promise<Wire> {
-  const url = new URL(`ssh://${address}`);
-  if (url.hostname.startsWith("-")) throw new Error(`bad ssh host ${url.hostname}`);
-  const path = url.pathname === "" || url.pathname === "/" ? [] : ["-H", `unix://${url.pathname}`];
-  const login = [
-    ...(url.username === "" ? [] : ["-l", decodeURIComponent(url.username)]),
-    ...(url.port === "" ? [] : ["-p", url.port]),
-  ];
-  const child = Bun.spawn(
-    ["ssh", "-o", "ConnectTimeout=30", "-T", ...login, "--", url.hostname, "berth", ...path, "system", "dial-stdio"],
-    {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "inherit",
-    },
-  );
-  const transport: Transport = {
-    write(bytes) {
-      void child.stdin.write(bytes);
-      void child.stdin.flush();
-      return bytes.length;
-    },
-    shutdown: () => void child.stdin.end(),
-    destroy: () => child.kill(),
-    pause() {},
-    resume() {},
-    ref: (on) => (on ? child.ref() : child.unref()),
-  };
-  const wire = new Wire(transport);
-  void (async () => {
-    try {
-      for await (const bytes of child.stdout) wire.received(bytes);
-    } finally {
-      wire.end();
-    }
-  })();
-  return wire;
 }

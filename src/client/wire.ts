@@ -25,6 +25,7 @@ export class Wire {
   #room: (() => void) | undefined;
   #unsent: Uint8Array | undefined;
   #shutAfter = false;
+  #reason: Error | undefined;
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -45,8 +46,14 @@ export class Wire {
     this.#notify();
   }
 
+  /** Why the connection ended, where that is known. */
+  get reason(): Error | undefined {
+    return this.#reason;
+  }
+
   /** The daemon will send no more. */
-  end(): void {
+  end(reason?: Error): void {
+    this.#reason ??= reason;
     this.#ended = true;
     this.#notify();
     this.#room?.();
