@@ -11,6 +11,15 @@ export interface LayerStore {
     tar: AsyncIterable<Uint8Array>,
     options: { parent?: string | undefined; signal?: AbortSignal },
   ): Promise<StagedLayer>;
+  /**
+   * Makes a layer of what the writable snapshot `key` changed, without a copy; the snapshot, unmounted before, is gone
+   * then. Times later than `notAfterSeconds` become that. The caller commits or disposes it.
+   */
+  adopt(key: string, options: { notAfterSeconds: number | null }): Promise<StagedLayer>;
+  /** Shows the layers (lowest first) read-only at `target`, a folder that exists. `unmount` undoes it. */
+  view(chainIds: readonly string[], target: string): Promise<void>;
+  /** Keys of all writable snapshots. */
+  keys(): readonly string[];
   /** Length of a committed layer's files and of its tar. not-found when it is not here. */
   size(chainId: string): LayerSize;
   /** The layer's tar, byte for byte as it came. not-found when it is not here. */

@@ -9,8 +9,11 @@ export interface Snapshotter {
   readonly name: string;
   /** Whether the unpacked layer is here and whole. */
   has(chainId: string): boolean;
-  /** Makes the writable snapshot `key` over the layers (lowest first). Idempotent. State before action: the caller has a row. */
-  prepare(key: string, chainIds: readonly string[]): Promise<void>;
+  /**
+   * Makes the writable snapshot `key` over the layers (lowest first). Idempotent. State before action: the caller has
+   * a row. `bare`: without the places below the image that runtimes mount upon; for work with files alone.
+   */
+  prepare(key: string, chainIds: readonly string[], options?: { bare?: boolean }): Promise<void>;
   /** Mounts the writable snapshot at `target` (a folder that exists). Idempotent: a mount that is there stays. */
   mount(key: string, target: string): Promise<void>;
   /** Unmounts `target`; no error when nothing is mounted there. */

@@ -8,7 +8,11 @@ export interface ApplyRequest {
   readonly target: string;
   /** File for the records from which the tar can be made again. */
   readonly split?: string;
-  readonly whiteouts: "overlay" | "none";
+  readonly whiteouts: "overlay" | "none" | "literal";
+  /** Folder below the target that everything goes to, `usr/src`; its links are the target's own. */
+  readonly prefix?: string;
+  /** Everything belongs to it, whatever the archive says. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   readonly limits: ApplyLimits;
   /** Wait until it is all on the disk. */
   readonly sync?: boolean;

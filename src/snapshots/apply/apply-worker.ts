@@ -40,7 +40,14 @@ function apply(request: ApplyRequest): ApplyReply {
     root.enter(request.target);
     let applied;
     try {
-      applied = applyTar({ source, limits: request.limits, whiteouts: request.whiteouts, ...(split ? { split } : {}) });
+      applied = applyTar({
+        source,
+        limits: request.limits,
+        whiteouts: request.whiteouts,
+        ...(request.prefix === undefined ? {} : { prefix: request.prefix }),
+        ...(request.owner ? { owner: request.owner } : {}),
+        ...(split ? { split } : {}),
+      });
       split?.end();
     } finally {
       root.leave();

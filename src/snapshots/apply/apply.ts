@@ -42,6 +42,8 @@ export interface ApplyOptions {
   readonly whiteouts: "overlay" | "none" | "literal";
   /** Everything belongs to it, whatever the archive says. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Folder that is there, below which everything goes (`usr/src`, empty = the root itself); it stays as it is. */
+  readonly prefix?: string;
   /** A folder is never replaced by something else, nor something else by a folder (`cp`). */
   readonly keepKinds?: boolean;
   /** Told what the archive held; files that a later member replaces are moved to `keptFd`, named by their number. */
@@ -117,7 +119,8 @@ class Applier {
   }
 
   #apply(entry: TarEntry): void {
-    const path = cleanPath(entry.name, "invalid path");
+    const own = cleanPath(entry.name, "invalid path");
+    const path = this.#below(own);
     const slash = path.lastIndexOf("/");
     const parent = slash < 0 ? "" : path.slice(0, slash);
     const base = path.slice(slash + 1);
@@ -126,6 +129,7 @@ class Applier {
       this.#parents(parent);
       return this.#whiteout(parent, base);
     }
+    if (own === "" && this.#options.prefix !== undefined) return;
     if (path === "") {
       this.#namesRoot = true;
       return this.#folder(entry, "");
@@ -150,6 +154,11 @@ class Applier {
         return this.#node(entry, path, (name) => tryMknod(name, type | (entry.mode & 0o7777), device));
       }
     }
+  }
+
+  #below(path: string): string {
+    const { prefix } = this.#options;
+    return prefix === undefined || prefix === "" ? path : path === "" ? prefix : `${prefix}/${path}`;
   }
 
   /** Makes missing parents; archives of some tools leave them out. */
@@ -243,7 +252,7 @@ class Applier {
   }
 
   #link(entry: TarEntry, path: string): void {
-    const from = cleanPath(entry.linkName, "invalid hard link");
+    const from = this.#below(cleanPath(entry.linkName, "invalid hard link"));
     const name = nameBytes(path);
     const source = nameBytes(from);
     if (from === path) return;

@@ -46,7 +46,7 @@ test("a layer that was being unpacked when the process was killed is gone at the
     readdirSync(join(dir, "tmp")),
     readdirSync(join(dir, "trash")),
     readdirSync(join(dir, "l")),
-  ]).toEqual([[], [], [], ["_"]]);
+  ]).toEqual([[], [], [], ["_", "-"]]);
 });
 
 test("a snapshot whose preparation was killed is prepared by the next try", async () => {

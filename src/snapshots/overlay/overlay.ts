@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
-import { isMounted, mount, unmount } from "../../kernel/mount.ts";
+import { bindMount, isMounted, mount, mountFlags, unmount } from "../../kernel/mount.ts";
 import { openRoot } from "../../kernel/openat2.ts";
 import { markTopFolder } from "../../kernel/top-folder.ts";
 import type { Appliers } from "../apply/appliers.ts";
@@ -24,17 +24,19 @@ import type { LayerSize, LayerStore, StagedLayer } from "../layers.ts";
 import type { Change, Snapshotter } from "../snapshotter.ts";
 import { Trash } from "../trash.ts";
 import { treeTar } from "../tree/tree-tar.ts";
+import { Adopters } from "./adopt.ts";
 import { upperChanges } from "./changes.ts";
 import { makeInitLayer } from "./init-layer.ts";
 import { bootId, isDoubtful, isWhole, type Layer, LayerSync, readMeta, writeMeta } from "./layer-files.ts";
 import { upperUsage } from "./usage.ts";
 
 const initLink = "_"; // no number in base 36 is written so
+const bareLink = "-"; // an empty folder: overlayfs wants a lower one
 
 /**
  * Layers and containers over overlayfs. Below `root`:
  *   layers/<chain id>/{diff,split,meta}  committed by the rename that puts it there
- *   l/<n>                                short link to layers/<chain id>/diff; `_` is the init layer
+ *   l/<n>                                short link to layers/<chain id>/diff; `_` is the init layer, `-` an empty one
  *   containers/<key>/{upper,work,lower}  `lower` is a link whose text lists the short links, topmost first
  *   tmp/, trash/                         emptied at each start
  */
@@ -43,10 +45,11 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   readonly #root: string;
   readonly #limits: ApplyLimits;
   readonly #appliers: Appliers;
+  readonly #adopters = new Adopters();
   readonly #trash: Trash;
   readonly #layers = new Map<string, Layer>();
   readonly #chainOfLink = new Map<string, string>();
-  /** Lower links of each writable snapshot. */
+  /** Lower links of each writable snapshot, the engine's own at the end among them. */
   readonly #containers = new Map<string, readonly string[]>();
   /** Layers that no image needs, kept for the sake of writable snapshots. */
   readonly #orphans = new Set<string>();
@@ -68,6 +71,8 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     this.#trash.sweep(join(this.#root, "tmp"));
     makeInitLayer(join(this.#root, "init"));
     this.#link(initLink, "../init");
+    mkdirSync(join(this.#root, "bare"), { recursive: true, mode: 0o755 });
+    this.#link(bareLink, "../bare");
     this.#readContainers();
     this.#linksFd = openRoot(join(this.#root, "l"));
   }
@@ -83,9 +88,10 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     return this.#layers.has(chainId);
   }
 
-  async prepare(key: string, chainIds: readonly string[]): Promise<void> {
+  async prepare(key: string, chainIds: readonly string[], options: { bare?: boolean } = {}): Promise<void> {
     if (this.#containers.has(key)) return;
-    const lower = [...chainIds].reverse().map((chainId) => this.#layer(chainId).link);
+    const base = options.bare ? bareLink : initLink;
+    const lower = [...chainIds.toReversed().map((chainId) => this.#layer(chainId).link), base];
     const top = chainIds.at(-1);
     const folder = this.#container(key);
     // what a crash left without its last step, `lower`, is empty: it is used again
@@ -93,7 +99,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     mkdirSync(join(folder, "work"), { recursive: true, mode: 0o700 });
     copyOwner(top === undefined ? join(this.#root, "init") : this.#diff(top), join(folder, "upper"));
     fault("snapshot.prepare.after-dirs");
-    symlinkSync([...lower, initLink].join(":"), join(folder, "lower"));
+    symlinkSync(lower.join(":"), join(folder, "lower"));
     this.#containers.set(key, lower);
     for (const link of lower) this.#orphans.delete(this.#chainOfLink.get(link) ?? "");
   }
@@ -104,7 +110,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     const folder = this.#container(key);
     // index=off, metacopy=off, redirect_dir=off: what lies in `upper` is what `changes` reads, whatever the kernel's defaults are
     const data = (links: string): string =>
-      `lowerdir=${[...lower, initLink].map((link) => `${links}/${link}`).join(":")},upperdir=${folder}/upper,workdir=${folder}/work,index=off,metacopy=off,redirect_dir=off`;
+      `lowerdir=${lower.map((link) => `${links}/${link}`).join(":")},upperdir=${folder}/upper,workdir=${folder}/work,index=off,metacopy=off,redirect_dir=off`;
     const whole = data(`${this.#root}/l`);
     mount({
       source: "overlay",
@@ -186,6 +192,48 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     }
   }
 
+  async adopt(key: string, options: { notAfterSeconds: number | null }): Promise<StagedLayer> {
+    this.#lower(key);
+    const folder = join(this.#root, "tmp", `${process.pid}-${++this.#staged}`);
+    mkdirSync(folder, { mode: 0o710 });
+    const trash = this.#trash;
+    const dispose = async (): Promise<void> => trash.put(folder);
+    try {
+      renameSync(join(this.#container(key), "upper"), join(folder, "diff"));
+      await this.remove(key);
+      const split = join(folder, "split");
+      const applied = await this.#adopters.adopt({ folder: join(folder, "diff"), split, ...options });
+      return {
+        applied,
+        commit: async (chainId) => this.#commit(folder, chainId, applied),
+        [Symbol.asyncDispose]: dispose,
+      };
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  }
+
+  async view(chainIds: readonly string[], target: string): Promise<void> {
+    if (isMounted(target)) return;
+    const links = [...chainIds.toReversed().map((chainId) => this.#layer(chainId).link), bareLink];
+    const [only = ""] = links;
+    if (links.length === 1) return bindMount(join(this.#root, "l", only, "."), target, { readOnly: true });
+    const data = (folder: string): string => `lowerdir=${links.map((link) => `${folder}/${link}`).join(":")}`;
+    const whole = data(`${this.#root}/l`);
+    mount({
+      source: "overlay",
+      target,
+      type: "overlay",
+      flags: mountFlags.readOnly,
+      data: whole.length < 4096 ? whole : data(`/proc/self/fd/${this.#linksFd}`),
+    });
+  }
+
+  keys(): readonly string[] {
+    return [...this.#containers.keys()];
+  }
+
   size(chainId: string): LayerSize {
     return this.#layer(chainId);
   }
@@ -253,7 +301,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   }
 
   async #readLayers(): Promise<void> {
-    const known = new Set([initLink]);
+    const known = new Set([initLink, bareLink]);
     for (const name of readdirSync(join(this.#root, "layers"))) {
       const folder = join(this.#root, "layers", name);
       const layer = readMeta(folder);
@@ -276,12 +324,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
       const lower = join(this.#root, "containers", key, "lower");
       if (!existsSync(join(this.#root, "containers", key, "upper"))) continue;
       try {
-        this.#containers.set(
-          key,
-          readlinkSync(lower)
-            .split(":")
-            .filter((link) => link !== initLink),
-        );
+        this.#containers.set(key, readlinkSync(lower).split(":"));
       } catch {
         continue; // a prepare that did not end: the next one finishes it
       }
