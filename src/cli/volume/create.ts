@@ -11,6 +11,11 @@ export const volumeCreate = command({
     driver: { type: "string", short: "d", default: "local", help: "Specify volume driver name" },
     label: { type: "list", check: checkLabel, help: "Set metadata for a volume" },
     name: { type: "string", hidden: true, help: "Specify volume name" },
+    quota: {
+      type: "string",
+      valueName: "bytes",
+      help: "Most bytes that the volume may hold (10G); the same as --opt size",
+    },
     opt: { type: "list", short: "o", valueName: "map", defaultText: "map[]", help: "Set driver specific options" },
   },
   async run({ flags, args: [argument], engine, stdout }) {
@@ -22,7 +27,7 @@ export const volumeCreate = command({
     const body = {
       Name: argument ?? flags.name ?? "",
       Driver: flags.driver,
-      DriverOpts: keyValueMap(flags.opt),
+      DriverOpts: { ...keyValueMap(flags.opt), ...(flags.quota !== undefined && { size: flags.quota }) },
       Labels: parseLabels(flags.label),
     };
     const { Name } = await engine.call("VolumeCreate", {}, body);

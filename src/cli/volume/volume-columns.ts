@@ -1,4 +1,4 @@
-import type { Volume } from "../../spec/engine/types.gen.ts";
+import type { Volume, VolumeSize } from "../../spec/engine/types.gen.ts";
 import type { ColumnTable } from "../render/table.ts";
 import { humanSize } from "../render/units.ts";
 import { labelText } from "../values/label.ts";
@@ -21,3 +21,20 @@ export const volumeColumns: ColumnTable<Volume> = {
   },
   Status: { header: "STATUS", value: ({ ClusterVolume }) => (ClusterVolume?.Info?.VolumeID ? "created" : unknown) },
 };
+
+/** The columns of `volume ls --size`. */
+export function sizeColumns(sizes: ReadonlyMap<string, VolumeSize>): ColumnTable<Volume> {
+  const of = (show: (size: VolumeSize) => string) => (volume: Volume) => {
+    const size = sizes.get(volume.Name);
+    return size === undefined ? unknown : show(size);
+  };
+  return {
+    Size: { header: "SIZE", value: of(({ SizeBytes }) => (SizeBytes < 0 ? unknown : humanSize(SizeBytes))) },
+    Limit: { header: "LIMIT", value: of(({ LimitBytes }) => (LimitBytes > 0 ? humanSize(LimitBytes) : "none")) },
+    Snapshots: {
+      header: "SNAPSHOTS",
+      value: of(({ Snapshots, SnapshotBytes }) => (Snapshots > 0 ? `${Snapshots} (${humanSize(SnapshotBytes)})` : "0")),
+    },
+    Links: { header: "LINKS", value: of(({ Users }) => String(Users.length)) },
+  };
+}
