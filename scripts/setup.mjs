@@ -18,6 +18,12 @@ export const enginePackages = [
   { package: "procps", program: "ps", why: "`top` with ps options" },
 ];
 
+/** Programs that only tests use. */
+export const testPackages = [
+  { package: "tcpdump", program: "tcpdump", why: "tests that no packet of an internal network leaves it" },
+  { package: "containernetworking-plugins", program: "../lib/cni/bridge", why: "tests of the cni network driver" },
+];
+
 const env = { ...process.env, PATH: `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin` };
 export const has = (program) => (env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)));
 

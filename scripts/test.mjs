@@ -14,6 +14,7 @@ import {
   mountLeftControllers,
   root,
   run,
+  testPackages,
 } from "./setup.mjs";
 import { newerClientsConfig } from "./newer-clients.mjs";
 
@@ -22,7 +23,7 @@ const wanted = process.argv.slice(2);
 
 process.chdir(root);
 if (process.getuid() !== 0) console.log("not root: tests that need root will fail");
-installPackages(enginePackages);
+installPackages([...enginePackages, ...testPackages]);
 installModules();
 mountLeftControllers();
 run(bun, ["scripts/build.ts", "--test"]);

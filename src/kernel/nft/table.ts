@@ -1,5 +1,6 @@
+import { SyscallError } from "../call.ts";
 import type { NetlinkSocket } from "../netlink/netlink-socket.ts";
-import { type NetlinkWriter, NLM_F_ACK, NLM_F_CREATE } from "../netlink/writer.ts";
+import { type NetlinkWriter, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL } from "../netlink/writer.ts";
 import { be32, nftFamilies, nftHeader, nftMessage, nftTransaction } from "./batch.ts";
 import type { Expression } from "./expressions.ts";
 
@@ -40,6 +41,16 @@ export interface TableSpec {
 
 /** Puts the table in the place of one of that name, in one transaction. */
 export function replaceTable(socket: NetlinkSocket, table: TableSpec): void {
+  try {
+    // Deleting costs a grace period of the kernel, some 10 ms: only where there is something to delete.
+    writeTable(socket, table, { replace: false });
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== "EEXIST") throw error;
+    writeTable(socket, table, { replace: true });
+  }
+}
+
+function writeTable(socket: NetlinkSocket, table: TableSpec, { replace }: { replace: boolean }): void {
   const family = nftFamilies[table.family];
   nftTransaction(socket, (writer) => {
     let answers = 0;
@@ -51,10 +62,8 @@ export function replaceTable(socket: NetlinkSocket, table: TableSpec): void {
       });
     };
     const named = (): unknown => writer.attribute(NFTA_NAME, table.name);
-    // It must be there to be deleted.
-    message("add table", NFT_MSG_NEWTABLE, NLM_F_CREATE, named);
-    message("delete table", NFT_MSG_DELTABLE, 0, named);
-    message("add table", NFT_MSG_NEWTABLE, NLM_F_CREATE, named);
+    if (replace) message("delete table", NFT_MSG_DELTABLE, 0, named);
+    message("add table", NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, named);
     for (const [index, { name, addressBytes }] of table.sets.entries()) {
       message("add set of", NFT_MSG_NEWSET, NLM_F_CREATE, () => {
         writer.attribute(NFTA_SET.table, table.name).attribute(NFTA_SET.name, name);

@@ -99,7 +99,10 @@ function listenTcp(
     socket: {
       open(socket) {
         socket.data = { received: Buffer.alloc(0), unsent: Buffer.alloc(0), timer: setTimeout(() => {}, 0) };
-        if (connections().size >= connectionsAtMost) return void socket.terminate();
+        if (connections().size >= connectionsAtMost) {
+          socket.terminate();
+          return;
+        }
         connections().add(socket);
         touch(socket);
       },
@@ -114,7 +117,10 @@ function listenTcp(
           handle(packet, "tcp", (answer) => {
             if (!connections().has(socket)) return;
             // A client that asks and never reads is let go.
-            if (state.unsent.length > 4 * tcpBytesAtMost) return void socket.terminate();
+            if (state.unsent.length > 4 * tcpBytesAtMost) {
+              socket.terminate();
+              return;
+            }
             state.unsent = Buffer.concat([state.unsent, framed(answer)]);
             flush(socket);
           });
