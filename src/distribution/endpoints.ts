@@ -42,7 +42,7 @@ export class Endpoints {
     const hub = domain === defaultDomain ? this.#settings.hubMirrors : [];
     return [
       ...this.#byPrefix(domain, path),
-      ...hub.map((address) => ({ server: this.#server([address], {}), path, isMirror: true })),
+      ...hub.map((address) => ({ server: this.#server([address]), path, isMirror: true })),
     ];
   }
 
@@ -58,13 +58,14 @@ export class Endpoints {
     return (this.#settings.mirrors[prefix] ?? []).map((address) => {
       const url = new URL(address);
       const there = [...url.pathname.split("/"), ...rest.split("/")].filter((part) => part !== "").join("/");
-      return { server: this.#server([url.origin], {}), path: there, isMirror: true };
+      return { server: this.#server([url.origin]), path: there, isMirror: true };
     });
   }
 
-  #server(bases: readonly string[], credentials: Credentials): Server {
+  /** Without credentials it is a mirror. */
+  #server(bases: readonly string[], credentials?: Credentials): Server {
     const key = createHash("sha256")
-      .update(JSON.stringify([bases, credentials]))
+      .update(JSON.stringify([bases, credentials ?? null]))
       .digest("base64");
     const known = this.#servers.get(key);
     if (known) {
@@ -73,7 +74,12 @@ export class Endpoints {
       return known;
     }
     if (this.#servers.size >= maxServers) this.#servers.delete(this.#servers.keys().next().value ?? "");
-    const server = new Server({ transport: this.#transport, bases, credentials });
+    const server = new Server({
+      transport: this.#transport,
+      bases,
+      credentials: credentials ?? {},
+      isMirror: credentials === undefined,
+    });
     this.#servers.set(key, server);
     return server;
   }

@@ -43,8 +43,8 @@ export interface Repository {
   manifest(tagOrDigest: string, options?: Cancel): Promise<{ descriptor: OciDescriptor; bytes: Uint8Array }>;
   /**
    * The bytes of a blob from `offsetBytes` on. Goes on by itself after a cut, a stall or on another mirror. The caller
-   * verifies digest and size over the whole; `restarted` is told when no server can give a part and the bytes that
-   * follow begin at 0 again.
+   * verifies digest and size over the whole; `restarted` is told when what came so far was wrong (a mirror lied) and
+   * the bytes that follow begin at 0 again. Holds one of the places for downloads until it ends.
    */
   blob(
     descriptor: OciDescriptor,
@@ -53,12 +53,19 @@ export interface Repository {
   has(digest: string, options?: Cancel): Promise<boolean>;
   /**
    * Uploads a blob unless it is there: mounted from a repository of the same registry in `from`, else in chunks, from
-   * where an interrupted upload ended. `open` gives the bytes from an offset on; it may be called again.
+   * where an interrupted upload ended. `open` gives the bytes from an offset on; it may be called again. `sent` is told
+   * how much of the whole was given to the registry, which may become less after a cut.
    */
   pushBlob(
     descriptor: OciDescriptor,
     open: (offsetBytes: number) => AsyncIterable<Uint8Array>,
-    options?: Cancel & { from?: readonly string[]; sent?: (bytes: number) => void },
+    options?: Cancel & {
+      /** Paths: `library/busybox`. */
+      from?: readonly string[];
+      sent?: (bytes: number) => void;
+      /** Told the path that gave the blob. */
+      mounted?: (from: string) => void;
+    },
   ): Promise<"uploaded" | "mounted" | "exists">;
   /** Points a tag (or, with a digest, nothing else) to a manifest or index; gives what the registry stored. */
   pushManifest(

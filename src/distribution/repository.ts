@@ -22,6 +22,8 @@ export interface RepositoryOptions {
   readonly uploads: Gate;
 }
 
+/** A blob that takes no place among the downloads. */
+const smallBytes = 256 * 1024;
 const tagPattern = /^\w[\w.-]{0,127}$/;
 
 /** A repository over its registry and the mirrors of it. */
@@ -70,18 +72,19 @@ export function openRepository(options: RepositoryOptions): Repository {
       read(reference, signal, (endpoint) => getManifest(endpoint, reference, signal ? { signal } : {})),
 
     async *blob(descriptor, { signal, offsetBytes = 0, restarted } = {}) {
-      using _ = await downloads.enter(signal);
+      // configurations do not queue behind layers
+      using _ = descriptor.size > smallBytes ? await downloads.enter(signal) : undefined;
       yield* downloadBlob({ descriptor, endpoints: await endpoints(), policy, offsetBytes, restarted, signal });
     },
 
     async has(digest, { signal } = {}) {
       const endpoint = await origin();
-      return retrying(() => hasBlob(endpoint, digest, signal), policy, signal);
+      return retrying(() => hasBlob(endpoint, digest, { signal }), policy, signal);
     },
 
-    async pushBlob(descriptor, open, { signal, from = [], sent = () => {} } = {}) {
+    async pushBlob(descriptor, open, { signal, from = [], sent = () => {}, mounted = () => {} } = {}) {
       using _ = await uploads.enter(signal);
-      return uploadBlob({ descriptor, open, endpoint: await origin(), from, sent, policy, signal });
+      return uploadBlob({ descriptor, open, endpoint: await origin(), from, sent, mounted, policy, signal });
     },
 
     async pushManifest(reference, document, { signal } = {}): Promise<OciDescriptor> {

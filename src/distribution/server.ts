@@ -2,7 +2,7 @@ import { EngineError } from "../base/errors.ts";
 import { discard } from "./http/answer-body.ts";
 import { Authorizer } from "./auth/authorizer.ts";
 import { unlessCancelled } from "./transfer/cancelled.ts";
-import { answerFailure } from "./http/failure.ts";
+import { answerFailure, shown, verb } from "./http/failure.ts";
 import type { Credentials } from "./registries.ts";
 import type { Transport } from "./http/transport.ts";
 
@@ -21,6 +21,8 @@ export interface Ask {
 }
 
 const answerMs = 60_000;
+/** A mirror must be quicker than the way around it. */
+const mirrorAnswerMs = 20_000;
 const probeMs = 10_000;
 /** How long a mirror that failed is passed over. */
 const restMs = 60_000;
@@ -30,15 +32,22 @@ export class Server {
   readonly #transport: Transport;
   readonly #bases: readonly URL[];
   readonly #credentials: Credentials;
+  readonly #answerMs: number;
   #base: Promise<URL> | undefined;
   #authorizer: Authorizer | undefined;
   #restsUntilMs = 0;
 
   /** `bases`: addresses before `/v2/`, tried in this order. */
-  constructor(options: { transport: Transport; bases: readonly string[]; credentials: Credentials }) {
+  constructor(options: {
+    transport: Transport;
+    bases: readonly string[];
+    credentials: Credentials;
+    isMirror?: boolean;
+  }) {
     this.#transport = options.transport;
     this.#bases = options.bases.map((base) => new URL(base.endsWith("/") ? base : `${base}/`));
     this.#credentials = options.credentials;
+    this.#answerMs = options.isMirror === true ? mirrorAnswerMs : answerMs;
   }
 
   get rests(): boolean {
@@ -75,12 +84,17 @@ export class Server {
         headers: { ...ask.headers, ...(rights !== undefined && { Authorization: rights }) },
         ...(ask.body && { body: ask.body() }),
         signal: ask.signal,
-        answerMs: ask.answerMs ?? answerMs,
+        answerMs: ask.answerMs ?? this.#answerMs,
       };
       const answer = await this.#send(request, ask.method === "GET" || ask.method === "HEAD");
       if (answer.response.status !== 401 || answer.url.origin !== base.origin || tries === 3) return answer;
-      if (!authorizer.challenged(answer.response, rights, ask.scopes)) return answer;
+      const again = authorizer.challenged(answer.response, rights, ask.scopes);
+      if (again === false) return answer;
       await discard(answer.response);
+      if (again === "no-credentials") {
+        const text = `${verb(ask.method)} "${shown(url)}": no basic auth credentials`;
+        throw new EngineError("unauthorized", text, { status: 401, code: "NO_CREDENTIALS" });
+      }
     }
   }
 

@@ -1,4 +1,3 @@
-import { EngineError } from "../../base/errors.ts";
 import { unlessCancelled } from "../transfer/cancelled.ts";
 import { type Challenge, readChallenges } from "./challenge.ts";
 import type { Cancel, Credentials } from "../registries.ts";
@@ -32,22 +31,17 @@ export class Authorizer {
   }
 
   /**
-   * Takes in a 401. Gives whether another try makes sense; `sent` is what the refused request had. Throws
-   * `unauthorized` where credentials are missing.
+   * Takes in a 401. Gives whether another try makes sense; `sent` is what the refused request had.
    */
-  challenged(response: Response, sent: string | undefined, scopes: readonly string[]): boolean {
+  challenged(response: Response, sent: string | undefined, scopes: readonly string[]): boolean | "no-credentials" {
     if (this.#credentials.registryToken) return false;
     const offered = readChallenges(response.headers.get("www-authenticate"));
-    const { username, identityToken } = this.#credentials;
+    const { username } = this.#credentials;
     const bearer = offered.find(({ scheme, parameters }) => scheme === "bearer" && parameters["realm"] !== undefined);
     const basic = offered.find(({ scheme }) => scheme === "basic");
     const chosen = bearer ?? basic;
     if (chosen === undefined) return false;
-    if (chosen.scheme === "basic" && !username)
-      throw new EngineError("unauthorized", "no basic auth credentials", {
-        status: 401,
-        code: identityToken ? "IDENTITY_TOKEN_UNUSED" : "NO_CREDENTIALS",
-      });
+    if (chosen.scheme === "basic" && !username) return "no-credentials";
     const scheme = chosen.scheme === "basic" ? "Basic " : "Bearer ";
     const changed = this.#challenge?.scheme !== chosen.scheme || sameRealm(this.#challenge, chosen) === false;
     this.#challenge = chosen;

@@ -38,7 +38,9 @@ export function readServerTls(
 ): ServerTls {
   const extra: string[] = [];
   let pair: { cert: string; key: string } | undefined;
-  for (const folder of options.folders.map((root) => join(root, host.replaceAll("/", "")))) {
+  // a URL does not show the port that is its protocol's own, the folder's name may
+  const hosts = /:\d+$/.test(host) ? [host] : [host, `${host}:443`];
+  for (const folder of options.folders.flatMap((root) => hosts.map((name) => join(root, name)))) {
     const names = namesIn(folder);
     for (const name of names) {
       if (name.endsWith(".crt")) extra.push(readFileSync(join(folder, name), "utf8"));

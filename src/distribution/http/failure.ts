@@ -58,10 +58,10 @@ export function transportFailure(method: string, url: URL, cause: unknown): Engi
 }
 
 /** Go's way to write the method in such texts: `Get "https://..."`. */
-const verb = (method: string): string => method.slice(0, 1) + method.slice(1).toLowerCase();
+export const verb = (method: string): string => method.slice(0, 1) + method.slice(1).toLowerCase();
 
 /** Without the query: uploads and redirects carry secrets in it. */
-const shown = (url: URL): string => `${url.origin}${url.pathname}`;
+export const shown = (url: URL): string => `${url.origin}${url.pathname}`;
 
 function transportText(code: string, url: URL): string | undefined {
   const address = `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;

@@ -1,5 +1,4 @@
 import { EngineError } from "../../base/errors.ts";
-import { timerMs } from "../../base/timer.ts";
 import { cancelled } from "../transfer/cancelled.ts";
 import { readServerTls, type ServerTls, systemAuthorities } from "./certificates.ts";
 import { discard } from "./answer-body.ts";
@@ -7,6 +6,7 @@ import { transportFailure } from "./failure.ts";
 import { isInsecure } from "./insecure.ts";
 import { proxyFor } from "./proxies.ts";
 import type { RegistrySettings } from "../settings.ts";
+import { Watch } from "./watch.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -51,8 +51,7 @@ export class Transport {
     if (signal?.aborted) throw cancelled();
     const tls = url.protocol === "https:" ? await this.#tlsOf(url.host) : undefined;
     const proxy = proxyFor(url, this.#settings.proxies);
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), timerMs(request.answerMs));
+    const watch = new Watch(request.answerMs, this.stallMs);
     const { body } = request;
     const init: BunFetchRequestInit = {
       method,
@@ -66,8 +65,8 @@ export class Transport {
       decompress: false,
       // Bun's own limit is 5 minutes from start to end
       timeout: false,
-      signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
-      ...(body !== undefined && { body: body as BodyInit }),
+      signal: signal ? AbortSignal.any([signal, watch.signal]) : watch.signal,
+      ...(body !== undefined && { body: (isSource(body) ? watch.follow(body) : body) as BodyInit }),
       ...(tls && { tls }),
       ...(proxy !== undefined && { proxy }),
     } as BunFetchRequestInit;
@@ -75,14 +74,10 @@ export class Transport {
       return await fetch(url, init);
     } catch (error) {
       if (signal?.aborted) throw cancelled();
-      if (error instanceof EngineError) throw error; // what gave the body failed
-      throw transportFailure(
-        method,
-        url,
-        late.signal.aborted ? new Error(`no answer in ${request.answerMs / 1000}s`) : error,
-      );
+      if (watch.sourceFailed !== undefined) throw watch.sourceFailed;
+      throw transportFailure(method, url, watch.expired ? new Error(watch.expired) : error);
     } finally {
-      clearTimeout(timer);
+      watch.stop();
     }
   }
 
@@ -115,6 +110,9 @@ export class Transport {
     );
   }
 }
+
+const isSource = (body: string | Uint8Array | AsyncIterable<Uint8Array>): body is AsyncIterable<Uint8Array> =>
+  typeof body === "object" && Symbol.asyncIterator in body;
 
 /** Where a `Location` leads. Throws `invalid` for what must not be followed. */
 export function followed(location: string, from: URL): URL {

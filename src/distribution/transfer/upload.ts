@@ -14,6 +14,8 @@ export interface Upload {
   /** Repositories of the same registry that may have the blob. */
   readonly from: readonly string[];
   readonly sent: (bytes: number) => void;
+  /** Told the repository that gave the blob. */
+  readonly mounted: (from: string) => void;
   readonly policy: RetryPolicy;
   readonly signal: AbortSignal | undefined;
 }
@@ -27,11 +29,15 @@ const cancelMs = 5_000;
 const chunkSteps = [Number.POSITIVE_INFINITY, 64 * 1024 * 1024, 8 * 1024 * 1024, 1024 * 1024];
 
 /** Whether the registry has a blob. */
-export async function hasBlob({ server, path }: Endpoint, digest: string, signal?: AbortSignal): Promise<boolean> {
+export async function hasBlob(
+  { server, path }: Endpoint,
+  digest: string,
+  { signal, scope = pullScope(path) }: { signal: AbortSignal | undefined; scope?: string },
+): Promise<boolean> {
   const { response } = await server.ask({
     method: "HEAD",
     at: `${path}/blobs/${digest}`,
-    scopes: [pullScope(path)],
+    scopes: [scope],
     signal,
   });
   await discard(response);
@@ -43,8 +49,9 @@ export async function hasBlob({ server, path }: Endpoint, digest: string, signal
 /** Brings a blob into a repository in the cheapest way that works. An upload that is given up is cancelled there. */
 export async function uploadBlob(upload: Upload): Promise<"uploaded" | "mounted" | "exists"> {
   const { endpoint, descriptor, policy, signal } = upload;
-  const there = (): Promise<boolean> => retrying(() => hasBlob(endpoint, descriptor.digest, signal), policy, signal);
-  if (await there()) return "exists";
+  const here = (): Promise<boolean> =>
+    hasBlob(endpoint, descriptor.digest, { signal, scope: pushScope(endpoint.path) });
+  if (await retrying(here, policy, signal)) return "exists";
   const mounted = await mount(upload);
   if (mounted === "mounted") return mounted;
   let session: Session | undefined = mounted;
@@ -66,10 +73,10 @@ export async function uploadBlob(upload: Upload): Promise<"uploaded" | "mounted"
       } else {
         const state: Session | undefined = session && (await progress(endpoint, session, signal));
         failures = state !== undefined && state.offset > reached ? 1 : failures + 1;
+        if (failures === 2 && step === 0) step = 1; // a proxy may cut what is too long for it without a word
         reached = state?.offset ?? 0;
         // the answer to the last request may be what was lost
-        if (mayRetry(error) && (await hasBlob(endpoint, descriptor.digest, signal).catch(() => false)))
-          return "uploaded";
+        if (mayRetry(error) && (await here().catch(() => false))) return "uploaded";
         if (!(mayRetry(error) || facts(error).status === 416) || failures >= policy.attempts) {
           if (session) await cancel(endpoint, session);
           throw error;
@@ -117,7 +124,10 @@ async function mount(upload: Upload): Promise<Session | "mounted" | undefined> {
         signal,
       );
       await discard(response);
-      if (response.status === 201) return "mounted";
+      if (response.status === 201) {
+        upload.mounted(source);
+        return "mounted";
+      }
       session = sessionOf(response, url);
     } catch (error) {
       if (signal?.aborted) throw cancelled();
@@ -153,7 +163,8 @@ async function send(upload: Upload, from: Session, most: number): Promise<void> 
     session = await part(upload, session, end);
   }
   const at = new URL(session.at);
-  at.searchParams.set("digest", descriptor.digest);
+  // as text: a registry may have signed the query as it is
+  at.search = `${at.search === "" ? "?" : `${at.search}&`}digest=${encodeURIComponent(descriptor.digest)}`;
   const { response } = await endpoint.server.expect(
     {
       method: "PUT",
