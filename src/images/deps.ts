@@ -1,5 +1,7 @@
 import type { EventSink } from "../events/bus.ts";
 import type { KeyedLock } from "../base/keyed-lock.ts";
+import type { PackCompression } from "../content/pack-block.ts";
+import type { Packers } from "../content/packers.ts";
 import type { ContentStore } from "../content/store.ts";
 import type { Registries } from "../distribution/registries.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
@@ -19,6 +21,7 @@ export interface ImageDeps {
   readonly held: Map<string, number>;
   readonly registries: Registries;
   readonly fetches: LayerFetches;
+  readonly packers: Packers;
   readonly settings: ImageSettings;
 }
 
@@ -26,6 +29,8 @@ export interface ImageDeps {
 export interface ImageSettings {
   /** Whether compressed layers stay after they were unpacked; `drop` keeps those that nobody could give again. */
   readonly layerBlobs: () => "keep" | "drop";
+  /** How layers made here are compressed for their first journey. */
+  readonly compression: () => PackCompression;
 }
 
 /** Keeps layers from being removed until disposed. */

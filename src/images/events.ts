@@ -13,7 +13,7 @@ export function tell(
   deps.events.publish({
     type: "image",
     action,
-    id: action === "pull" ? name : image.id,
+    id: action === "pull" || action === "push" ? name : image.id,
     attributes: { ...image.config.config?.Labels, name },
     caller,
   });

@@ -9,6 +9,7 @@ import type { LayerStore, StagedLayer } from "../snapshots/layers.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { OciDescriptor } from "../spec/oci/descriptor.ts";
 import type { Progress, Report } from "./images.ts";
+import { throttle } from "./throttle.ts";
 
 /** A layer of an image that is being pulled. */
 export interface WantedLayer {
@@ -27,8 +28,6 @@ interface Job {
   /** What a pull that joins is told first. */
   last: Progress;
 }
-
-const reportMs = 100; // moby parity: ten lines a second and layer
 
 /**
  * Downloads and unpacks layers, each once however many pulls want it. A download that nobody wants any more is
@@ -257,13 +256,3 @@ class BeginAgain extends Error {}
 const isStopped = (error: unknown): boolean =>
   (error instanceof EngineError && error.kind === "cancelled") ||
   (error instanceof Error && error.name === "AbortError");
-
-function throttle(tell: (value: number) => void): (value: number) => void {
-  let next = 0;
-  return (value) => {
-    const now = performance.now();
-    if (now < next) return;
-    next = now + reportMs;
-    tell(value);
-  };
-}

@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { KeyedLock } from "../base/keyed-lock.ts";
+import { Packers } from "../content/packers.ts";
 import type { ContentStore } from "../content/store.ts";
 import type { Registries } from "../distribution/registries.ts";
 import type { EventSink } from "../events/bus.ts";
@@ -24,6 +25,8 @@ import { prune, remove } from "./remove.ts";
 import { save } from "./save.ts";
 import { tag } from "./tag.ts";
 
+export const defaultImageSettings: ImageSettings = { layerBlobs: () => "keep", compression: () => "gzip" };
+
 /** Opens the images of a data root, whose tables are migrated, and removes layers that no image came to need. */
 export async function openImages(options: {
   db: Database;
@@ -34,11 +37,12 @@ export async function openImages(options: {
   settings?: ImageSettings;
 }): Promise<Images> {
   const { db, content, snapshotter: layers, events, registries = noRegistries } = options;
-  const { settings = { layerBlobs: () => "keep" } } = options;
+  const { settings = defaultImageSettings } = options;
   const book = new ImageBook(db);
   const fetches = new LayerFetches({ content, layers });
   const deps: ImageDeps = {
     fetches,
+    packers: new Packers(),
     book,
     content,
     layers,

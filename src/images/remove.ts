@@ -4,6 +4,7 @@ import type { Caller } from "../spec/caller.ts";
 import { familiarName, familiarReference, parseReference, withDefaultTag } from "../spec/reference.ts";
 import type { ImageDeps } from "./deps.ts";
 import { layersBytes } from "./disk-use.ts";
+import { removeUnused } from "./garbage.ts";
 import { tell } from "./events.ts";
 import type { BookedImage } from "./image-book.ts";
 import type { Image } from "./image.ts";
@@ -59,6 +60,7 @@ export async function remove(deps: ImageDeps, text: string, options: RemoveOptio
     if (rest && allNames(rest).length > 0) return removed;
   }
   await deleteImage(deps, image.id, options, removed, { quiet: false });
+  removeUnused(deps);
   return removed;
 }
 
@@ -87,6 +89,7 @@ export async function prune(
       { quiet: true },
     );
   }
+  removeUnused(deps);
   return { removed, reclaimedBytes: before - layersBytes(deps) };
 }
 

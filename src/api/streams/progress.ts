@@ -1,6 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
 import type { Progress } from "../../images/images.ts";
-import { errorStatus } from "../error-reply.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { Reply } from "../route.ts";
 
@@ -41,10 +40,7 @@ export function progressReply(
     } catch (error) {
       if (!exchange.started) throw error;
       const message = errorMessage(error);
-      const status = errorStatus(error);
-      await exchange.write(
-        streamJson({ errorDetail: { ...(status !== 500 && { code: status }), message }, error: message }),
-      );
+      await exchange.write(streamJson({ errorDetail: { message }, error: message })); // moby parity: no code
     }
     exchange.end();
   });
