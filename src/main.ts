@@ -18,11 +18,14 @@ async function main(): Promise<number | void> {
       const { runResolver } = await import("./networks/dns/main.ts");
       return runResolver({ execRoot: rest[rest.indexOf("--exec-root") + 1] ?? "" });
     }
-    default: {
-      const { runCli } = await import("./cli/main.ts");
-      return runCli(process.argv.slice(2));
+    case "registry": {
+      if (rest[0] !== "serve" || rest.some((word) => word === "--help" || word === "-h")) break; // the command line's
+      const { runRegistry } = await import("./registry/main.ts");
+      return runRegistry(rest.slice(1));
     }
   }
+  const { runCli } = await import("./cli/main.ts");
+  return runCli(process.argv.slice(2));
 }
 
 main().then(
