@@ -14,7 +14,7 @@ import { ContentStore } from "../content/store.ts";
 import { openRegistries } from "../distribution/open-registries.ts";
 import { openEventLog } from "../events/event-log.ts";
 import type { EventSink } from "../events/bus.ts";
-import { imageMigrations } from "../images/image.sql.ts";
+import { imageMigrations } from "../images/books/image.sql.ts";
 import { openImages } from "../images/open.ts";
 import { peerCredentials, peerGone, raiseBacklog } from "../kernel/peer.ts";
 import { logDrivers } from "../logs/drivers.ts";

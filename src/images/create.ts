@@ -4,7 +4,7 @@ import { chainIds } from "./chain-id.ts";
 import { readConfig } from "./config.ts";
 import { hold, type ImageDeps } from "./deps.ts";
 import { tell } from "./events.ts";
-import type { BookedImage } from "./image-book.ts";
+import type { BookedImage } from "./books/image-book.ts";
 
 /** Adds an image whose layers are in the store already. See `Images.create`. */
 export function createImage(

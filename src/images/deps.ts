@@ -6,8 +6,8 @@ import type { ContentStore } from "../content/store.ts";
 import type { Registries } from "../distribution/registries.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
-import type { ImageBook } from "./image-book.ts";
-import type { LayerFetches } from "./layer-fetches.ts";
+import type { ImageBook } from "./books/image-book.ts";
+import type { LayerFetches } from "./travel/layer-fetches.ts";
 
 /** What the verbs of images work with. */
 export interface ImageDeps {

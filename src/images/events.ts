@@ -1,5 +1,5 @@
 import type { Caller } from "../spec/caller.ts";
-import type { BookedImage } from "./image-book.ts";
+import type { BookedImage } from "./books/image-book.ts";
 import type { ImageDeps } from "./deps.ts";
 
 /** moby parity: an image's event carries its labels and, as `name`, the reference or id it is about. */

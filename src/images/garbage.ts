@@ -1,5 +1,5 @@
 import type { ImageDeps } from "./deps.ts";
-import type { LayerBlob } from "./layer-book.ts";
+import type { LayerBlob } from "./books/layer-book.ts";
 
 /**
  * Removes what no image, name or work in progress needs: documents, then blobs of layers and what is known of them.

@@ -12,7 +12,7 @@ import { openSnapshotter } from "../snapshots/open.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import { engineCaller } from "../spec/caller.ts";
 import { migrate } from "../store/migrate.ts";
-import { imageMigrations } from "./image.sql.ts";
+import { imageMigrations } from "./books/image.sql.ts";
 import type { Images, InUse, Progress } from "./images.ts";
 import { openImages } from "./open.ts";
 

@@ -6,7 +6,7 @@ import type { ImageDeps } from "./deps.ts";
 import { layersBytes } from "./disk-use.ts";
 import { removeUnused } from "./garbage.ts";
 import { tell } from "./events.ts";
-import type { BookedImage } from "./image-book.ts";
+import type { BookedImage } from "./books/image-book.ts";
 import type { Image } from "./image.ts";
 import type { InUse, RemovedImage } from "./images.ts";
 

@@ -6,7 +6,7 @@ import { familiarName, familiarReference, parseReference } from "../spec/referen
 import { sha256 } from "./chain-id.ts";
 import { hold, type ImageDeps } from "./deps.ts";
 import { tell } from "./events.ts";
-import type { BookedImage } from "./image-book.ts";
+import type { BookedImage } from "./books/image-book.ts";
 
 interface Saved {
   readonly image: BookedImage;

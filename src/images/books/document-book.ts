@@ -1,6 +1,6 @@
-import { EngineError } from "../base/errors.ts";
-import type { OciDescriptor } from "../spec/oci/descriptor.ts";
-import { type Document, readDocument } from "../spec/oci/manifest.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { OciDescriptor } from "../../spec/oci/descriptor.ts";
+import { type Document, readDocument } from "../../spec/oci/manifest.ts";
 import type { ImageTable } from "./image.sql.ts";
 
 /** A manifest or index that is kept; its bytes stay on the disk. */

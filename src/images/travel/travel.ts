@@ -1,12 +1,12 @@
-import { EngineError } from "../base/errors.ts";
-import { mediaTypes, type OciDescriptor } from "../spec/oci/descriptor.ts";
-import type { OciManifest } from "../spec/oci/manifest.ts";
-import { sha256 } from "./chain-id.ts";
-import type { ImageDeps } from "./deps.ts";
-import type { NewDocument, StoredDocument } from "./document-book.ts";
-import type { BookedImage } from "./image-book.ts";
+import { EngineError } from "../../base/errors.ts";
+import { mediaTypes, type OciDescriptor } from "../../spec/oci/descriptor.ts";
+import type { OciManifest } from "../../spec/oci/manifest.ts";
+import { sha256 } from "../chain-id.ts";
+import type { ImageDeps } from "../deps.ts";
+import type { NewDocument, StoredDocument } from "../books/document-book.ts";
+import type { BookedImage } from "../books/image-book.ts";
 import { canBeHad, descriptorOf, type TravelLayer } from "./layer-blobs.ts";
-import type { LayerBlob } from "./layer-book.ts";
+import type { LayerBlob } from "../books/layer-book.ts";
 
 /** An image ready to leave: its manifest's bytes and the layers that these name. */
 export interface Travel {

@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import type { Migration } from "../store/migration.ts";
+import type { Migration } from "../../store/migration.ts";
 
 /** Tables of images. The bytes of configurations, manifests and indexes are kept as they came: digests are of them. */
 export const imageMigrations: readonly Migration[] = [

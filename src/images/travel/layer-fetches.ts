@@ -1,14 +1,14 @@
-import { EngineError, errorKind } from "../base/errors.ts";
-import { fault } from "../base/fault.ts";
-import { shortId } from "../base/id.ts";
-import { decompress } from "../content/decompress.ts";
-import type { ContentStore } from "../content/store.ts";
-import type { Receiving } from "../content/receiving.ts";
-import type { Repository } from "../distribution/registries.ts";
-import type { LayerStore, StagedLayer } from "../snapshots/layers.ts";
-import type { Snapshotter } from "../snapshots/snapshotter.ts";
-import type { OciDescriptor } from "../spec/oci/descriptor.ts";
-import type { Progress, Report } from "./images.ts";
+import { EngineError, errorKind } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
+import { shortId } from "../../base/id.ts";
+import { decompress } from "../../content/decompress.ts";
+import type { ContentStore } from "../../content/store.ts";
+import type { Receiving } from "../../content/receiving.ts";
+import type { Repository } from "../../distribution/registries.ts";
+import type { LayerStore, StagedLayer } from "../../snapshots/layers.ts";
+import type { Snapshotter } from "../../snapshots/snapshotter.ts";
+import type { OciDescriptor } from "../../spec/oci/descriptor.ts";
+import type { Progress, Report } from "../images.ts";
 import { throttle } from "./throttle.ts";
 
 /** A layer of an image that is being pulled. */

@@ -1,5 +1,5 @@
-import { EngineError } from "../base/errors.ts";
-import type { Registries } from "../distribution/registries.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Registries } from "../../distribution/registries.ts";
 
 const refuse = (): never => {
   throw new EngineError("unavailable", "this engine was opened without registries");

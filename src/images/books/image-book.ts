@@ -1,14 +1,20 @@
 import type { Database } from "bun:sqlite";
-import { nowNs } from "../base/clock.ts";
-import { EngineError } from "../base/errors.ts";
-import type { OciImageConfig } from "../spec/oci/image.ts";
-import { familiarName, familiarReference, parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
-import { chainIds, sha256 } from "./chain-id.ts";
+import { nowNs } from "../../base/clock.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { OciImageConfig } from "../../spec/oci/image.ts";
+import {
+  familiarName,
+  familiarReference,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "../../spec/reference.ts";
+import { chainIds, sha256 } from "../chain-id.ts";
 import { DocumentBook, type NewDocument } from "./document-book.ts";
-import type { Image } from "./image.ts";
+import type { Image } from "../image.ts";
 import { ImageTable } from "./image.sql.ts";
 import { type LayerBlob, LayerBook } from "./layer-book.ts";
-import { choosePlatform, formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from "./platform.ts";
+import { choosePlatform, formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from "../platform.ts";
 
 /** An image with what only this feature needs. */
 export interface BookedImage extends Image {

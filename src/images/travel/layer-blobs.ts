@@ -1,8 +1,8 @@
-import { EngineError } from "../base/errors.ts";
-import { parseReference } from "../spec/reference.ts";
-import { mediaTypes, type OciDescriptor } from "../spec/oci/descriptor.ts";
-import type { ImageDeps } from "./deps.ts";
-import type { LayerBlob } from "./layer-book.ts";
+import { EngineError } from "../../base/errors.ts";
+import { parseReference } from "../../spec/reference.ts";
+import { mediaTypes, type OciDescriptor } from "../../spec/oci/descriptor.ts";
+import type { ImageDeps } from "../deps.ts";
+import type { LayerBlob } from "../books/layer-book.ts";
 
 /** A layer of an image as it travels, and the unpacked one that it is here. */
 export interface TravelLayer {

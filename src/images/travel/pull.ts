@@ -1,17 +1,23 @@
-import { EngineError, errorMessage } from "../base/errors.ts";
-import { fault } from "../base/fault.ts";
-import type { Repository } from "../distribution/registries.ts";
-import type { Caller } from "../spec/caller.ts";
-import { familiarName, familiarReference, parseReference, type Reference, withDefaultTag } from "../spec/reference.ts";
-import { chainIds, sha256 } from "./chain-id.ts";
-import { hold, type ImageDeps } from "./deps.ts";
-import type { NewDocument } from "./document-book.ts";
-import { tell } from "./events.ts";
-import { dropSpareBlobs, removeUnused } from "./garbage.ts";
-import type { BookedImage } from "./image-book.ts";
-import type { PullOptions, Report } from "./images.ts";
-import type { LayerBlob } from "./layer-book.ts";
-import { parsePlatform } from "./platform.ts";
+import { EngineError, errorMessage } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
+import type { Repository } from "../../distribution/registries.ts";
+import type { Caller } from "../../spec/caller.ts";
+import {
+  familiarName,
+  familiarReference,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "../../spec/reference.ts";
+import { chainIds, sha256 } from "../chain-id.ts";
+import { hold, type ImageDeps } from "../deps.ts";
+import type { NewDocument } from "../books/document-book.ts";
+import { tell } from "../events.ts";
+import { dropSpareBlobs, removeUnused } from "../garbage.ts";
+import type { BookedImage } from "../books/image-book.ts";
+import type { PullOptions, Report } from "../images.ts";
+import type { LayerBlob } from "../books/layer-book.ts";
+import { parsePlatform } from "../platform.ts";
 import { readRemote, readRemoteConfig, type RemoteImage } from "./pull-manifest.ts";
 
 type Options = PullOptions & { readonly caller: Caller; readonly signal?: AbortSignal };

@@ -1,11 +1,11 @@
-import { EngineError } from "../base/errors.ts";
-import type { Repository } from "../distribution/registries.ts";
-import { mediaTypes, type OciDescriptor } from "../spec/oci/descriptor.ts";
-import type { OciImageConfig } from "../spec/oci/image.ts";
-import { type OciIndex, type OciManifest, readDocument } from "../spec/oci/manifest.ts";
-import { maxConfigBytes, readConfig } from "./config.ts";
-import type { NewDocument } from "./document-book.ts";
-import { choosePlatform, formatPlatform, type Platform } from "./platform.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Repository } from "../../distribution/registries.ts";
+import { mediaTypes, type OciDescriptor } from "../../spec/oci/descriptor.ts";
+import type { OciImageConfig } from "../../spec/oci/image.ts";
+import { type OciIndex, type OciManifest, readDocument } from "../../spec/oci/manifest.ts";
+import { maxConfigBytes, readConfig } from "../config.ts";
+import type { NewDocument } from "../books/document-book.ts";
+import { choosePlatform, formatPlatform, type Platform } from "../platform.ts";
 
 /** What a reference stands for at a registry, down to the one image of a platform. */
 export interface RemoteImage {
