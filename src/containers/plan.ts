@@ -65,6 +65,22 @@ export interface ProcessPlan {
   readonly rlimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
 }
 
+/** A run of ids, as they are on the disk and as the container sees them. */
+export interface IdRange {
+  readonly disk: number;
+  readonly seen: number;
+  readonly count: number;
+}
+/** `auto`: the owner of the source is seen as the container's user. */
+export type IdMapPlan = "auto" | { readonly uids: readonly IdRange[]; readonly gids: readonly IdRange[] };
+
+/** Beyond Docker: how the content of a bind or volume is shown. */
+export interface MountChange {
+  readonly idMap?: IdMapPlan;
+  /** What is written is kept apart and thrown away when the container ends. */
+  readonly overlay?: boolean;
+}
+
 export type MountPlan = {
   /** Absolute path in the container, cleaned. */
   readonly target: string;
@@ -74,15 +90,17 @@ export type MountPlan = {
   /** Comes from the image's VOLUME or an unnamed `-v /path`. */
   readonly anonymous: boolean;
 } & (
-  | {
+  | ({
       readonly type: "bind";
       readonly source: string;
       readonly createSource: boolean;
       readonly recursive: boolean;
       readonly propagation: string;
       readonly readOnlyRecursive: boolean;
-    }
-  | {
+      /** A start fails where the kernel cannot make mounts below the source read-only too. */
+      readonly readOnlyForced?: boolean;
+    } & MountChange)
+  | ({
       readonly type: "volume";
       readonly volume: string;
       readonly driver: string;
@@ -90,7 +108,7 @@ export type MountPlan = {
       readonly options: Readonly<Record<string, string>>;
       readonly copy: boolean;
       readonly subpath: string;
-    }
+    } & MountChange)
   /** `listed` in inspect's Mounts when it comes from `--mount`, not from `--tmpfs` (moby parity). */
   | {
       readonly type: "tmpfs";

@@ -18,10 +18,21 @@ interface Draft {
   VolumeOptions?: Options<"VolumeOptions">;
   ImageOptions?: Options<"ImageOptions">;
   TmpfsOptions?: Options<"TmpfsOptions">;
+  IdMap?: string;
+  Overlay?: boolean;
 }
 
 /** Keys that mean true when they stand alone. */
-const switches = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive"]);
+const switches = new Set([
+  "readonly",
+  "ro",
+  "volume-nocopy",
+  "bind-nonrecursive",
+  "bind-create-src",
+  "create",
+  "idmap",
+  "overlay",
+]);
 
 /** `--mount type=bind,source=/a,target=/b,...`; which types exist is the daemon's to judge, as in docker. */
 export function parseMount(text: string): Mount {
@@ -79,6 +90,21 @@ function setField(draft: Draft, { key, value, field, text }: Field): void {
       return;
     case "bind-nonrecursive":
       (draft.BindOptions ??= {}).NonRecursive = boolean();
+      return;
+    case "bind-create-src":
+    case "create":
+      (draft.BindOptions ??= {}).CreateMountpoint = boolean();
+      return;
+    case "idmap": // beyond docker, as the next
+      draft.IdMap = value === "true" ? "auto" : value;
+      return;
+    case "overlay":
+      draft.Overlay = boolean();
+      return;
+    case "tmpfs-uid":
+    case "tmpfs-gid":
+      if (!/^\d{1,10}$/.test(value)) throw wrong();
+      ((draft.TmpfsOptions ??= {}).Options ??= []).push([key.slice("tmpfs-".length), value]);
       return;
     case "bind-recursive":
       setRecursive((draft.BindOptions ??= {}), value, text);

@@ -1,3 +1,4 @@
+import { EngineError } from "../../base/errors.ts";
 import type { OciMount } from "../../spec/oci/runtime.ts";
 import type { ContainerPlan, MountPlan } from "../plan.ts";
 import type { SpecHost } from "./host.ts";
@@ -101,6 +102,8 @@ function userMount(mount: MountPlan, { sources, host, sourceMounts }: MountInput
   const flags = sourceMounts.flags.get(target) ?? [];
   const deep = host.recursiveReadOnly && !sourceMounts.files.has(target);
   const recursive = deep && (mount.type !== "bind" || mount.readOnlyRecursive);
+  if (mount.type === "bind" && mount.readOnlyForced && !host.recursiveReadOnly)
+    throw new EngineError("invalid", "recursively read-only mounts need a kernel of 5.12 or later", { target });
   // `rro` holds for mounts below the source as well
   const access = mount.readOnly ? [recursive ? "rro" : "ro"] : [];
   const kept = mount.readOnly ? flags.filter((flag) => flag !== "ro") : flags;

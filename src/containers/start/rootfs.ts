@@ -1,11 +1,12 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { lchown, mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { EngineError, errorMessage } from "../../base/errors.ts";
 import type { Container } from "../container.ts";
 import type { ContainerDeps } from "../deps.ts";
 import type { MountPlan } from "../plan.ts";
 import { removeBundle } from "./bundle.ts";
 import { mountShm, shmFolder } from "./namespaces.ts";
+import { hideSource, shownSource } from "./shown-source.ts";
 import { pinSubpath, subpathTarget } from "./subpath.ts";
 
 /** Where each mount's content is on the host, by target in the container. */
@@ -35,9 +36,9 @@ export async function openRootfs(deps: ContainerDeps, container: Container): Pro
 async function sourceOf(deps: ContainerDeps, container: Container, mount: MountPlan): Promise<string | undefined> {
   switch (mount.type) {
     case "bind":
-      return bindSource(deps, mount.source, mount.createSource);
+      return shownSource(container, mount, await bindSource(deps, container, mount));
     case "volume":
-      return volumeSource(deps, container, mount);
+      return shownSource(container, mount, await volumeSource(deps, container, mount));
     case "tmpfs":
       return undefined;
     case "image":
@@ -45,7 +46,11 @@ async function sourceOf(deps: ContainerDeps, container: Container, mount: MountP
   }
 }
 
-async function bindSource(deps: ContainerDeps, source: string, create: boolean): Promise<string> {
+async function bindSource(
+  deps: ContainerDeps,
+  container: Container,
+  { source, createSource }: MountPlan & { type: "bind" },
+): Promise<string> {
   if (
     await Bun.file(source)
       .stat()
@@ -55,7 +60,7 @@ async function bindSource(deps: ContainerDeps, source: string, create: boolean):
       )
   )
     return source;
-  if (!create) {
+  if (!createSource) {
     throw new EngineError(
       "invalid",
       `invalid mount config for type "bind": bind source path does not exist: ${source}`,
@@ -63,7 +68,11 @@ async function bindSource(deps: ContainerDeps, source: string, create: boolean):
     );
   }
   deps.settings.log("warn", "the source of a bind mount was missing: an empty folder was made", { source });
-  await mkdir(source, { recursive: true, mode: 0o755 });
+  const first = await mkdir(source, { recursive: true, mode: 0o755 });
+  // whoever asked for the container owns what was made for it; dockerd leaves it to root (moby#13121)
+  const { uid = 0, gid = 0 } = container.owner;
+  for (let path = source; first !== undefined && path.length >= first.length; path = dirname(path))
+    await lchown(path, uid, gid);
   return source;
 }
 
@@ -109,6 +118,7 @@ export async function closeRootfs(deps: ContainerDeps, container: Container): Pr
   const { id, paths, plan } = container;
   await deps.snapshotter.unmount(paths.rootfs);
   for (const mount of plan.mounts) {
+    if (mount.type === "bind" || mount.type === "volume") await hideSource(container, mount);
     if ("subpath" in mount && mount.subpath !== "")
       await deps.snapshotter.unmount(subpathTarget(paths.bundle, mount.target));
     if (mount.type === "volume") await deps.volumes.unmount(mount.volume, id);

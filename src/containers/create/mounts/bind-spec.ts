@@ -1,5 +1,6 @@
 import { EngineError } from "../../../base/errors.ts";
 import type { MountPlan } from "../../plan.ts";
+import { parseIdMap } from "./id-map.ts";
 import { readMode, validMode } from "./mount-mode.ts";
 import { cleanPath } from "../process.ts";
 
@@ -24,8 +25,15 @@ export function parseBind(row: string, volumeDriver: string): MountPlan {
   const config = (why: string): never => bad(`invalid mount config for type "${type}": ${why}`);
   if (cleanPath(rawTarget) === "/") config("invalid specification: destination can't be '/'");
   if (!rawTarget.startsWith("/")) config(`invalid mount path: '${rawTarget}' mount path must be absolute`);
-  const { readOnly, noCopy, propagation } = readMode(mode);
-  const common = { target: cleanPath(rawTarget), readOnly };
+  const { readOnly, noCopy, propagation, overlay, idMap } = readMode(mode);
+  if (overlay && readOnly) bad("O and ro exclude each other");
+  if ((overlay || idMap !== undefined) && source === "") bad("O and idmap need a source");
+  const common = {
+    target: cleanPath(rawTarget),
+    readOnly,
+    ...(overlay && { overlay: true }),
+    ...(idMap !== undefined && { idMap: parseIdMap(idMap) }),
+  };
   if (type === "bind") {
     if (noCopy) config("field VolumeOptions must not be specified");
     return {
@@ -64,7 +72,7 @@ export function parseVolumesFrom(row: string): { ref: string; readOnly: boolean 
   const mode = rest.join(":");
   const read = readMode(mode);
   // propagation and copying come with the original mount
-  if (!validMode(mode) || read.propagation || read.noCopy)
+  if (!validMode(mode) || read.propagation || read.noCopy || read.overlay || read.idMap !== undefined)
     throw new EngineError("invalid", `invalid mode: ${mode}`, { volumesFrom: row });
   return { ref, readOnly: read.readOnly };
 }

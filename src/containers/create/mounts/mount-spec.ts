@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { EngineError } from "../../../base/errors.ts";
 import type { Mount } from "../../../spec/engine/types.gen.ts";
-import type { MountPlan } from "../../plan.ts";
+import type { MountChange, MountPlan } from "../../plan.ts";
+import { parseIdMap } from "./id-map.ts";
 import { validPropagation } from "./mount-mode.ts";
 import { cleanPath } from "../process.ts";
 
@@ -41,12 +42,13 @@ export function parseMount(mount: Mount): MountPlan {
   for (const field of Object.values(optionFields)) {
     if (mount[field] && field !== optionFieldOf(mount)) bad(`field ${field} must not be specified`);
   }
+  const change = changeOf(mount, bad);
   const common = { target: cleanPath(target), readOnly: mount.ReadOnly === true, mode: "", anonymous: false };
   switch (mount.Type) {
     case "bind":
-      return { ...common, ...bindMount(mount, bad) };
+      return { ...common, ...bindMount(mount, bad), ...change };
     case "volume":
-      return { ...common, ...volumeMount(mount, bad), mode: "z", anonymous: source === "" };
+      return { ...common, ...volumeMount(mount, bad), ...change, mode: "z", anonymous: source === "" };
     case "tmpfs":
       if (source !== "") bad("field Source must not be specified");
       return { ...common, ...tmpfsMount(mount, bad) };
@@ -71,6 +73,17 @@ type Of<T extends MountPlan["type"]> = Omit<
   "target" | "readOnly" | "mode" | "anonymous"
 >;
 
+/** Beyond Docker: `IdMap` and `Overlay` of binds and volumes. */
+function changeOf(mount: Mount, bad: Bad): MountChange {
+  const idMap = mount.IdMap ?? "";
+  if (mount.Type !== "bind" && mount.Type !== "volume") {
+    if (idMap !== "") bad("field IdMap must not be specified");
+    if (mount.Overlay) bad("field Overlay must not be specified");
+  }
+  if (mount.Overlay && mount.ReadOnly) bad("Overlay and ReadOnly exclude each other");
+  return { ...(idMap !== "" && { idMap: parseIdMap(idMap) }), ...(mount.Overlay && { overlay: true }) };
+}
+
 function bindMount(mount: Mount, bad: Bad): Of<"bind"> {
   const options = mount.BindOptions ?? {};
   const source = mount.Source ?? "";
@@ -88,6 +101,7 @@ function bindMount(mount: Mount, bad: Bad): Of<"bind"> {
     recursive: options.NonRecursive !== true,
     propagation,
     readOnlyRecursive: options.ReadOnlyNonRecursive !== true,
+    ...(options.ReadOnlyForceRecursive && { readOnlyForced: true }),
   };
 }
 
@@ -114,7 +128,9 @@ function tmpfsMount(mount: Mount, bad: Bad): Of<"tmpfs"> {
   const words = (options.Options ?? []).map((option) => {
     const [word = "", value, ...more] = option;
     if (option.length === 0 || more.length > 0) bad("invalid option array length");
-    if (word !== "exec" && word !== "noexec") bad(`invalid option: ${word}`);
+    // beyond Docker: owners
+    const owner = (word === "uid" || word === "gid") && /^\d{1,10}$/.test(value ?? "");
+    if (word !== "exec" && word !== "noexec" && !owner) bad(`invalid option: ${word}`);
     return value === undefined ? word : `${word}=${value}`;
   });
   return {
