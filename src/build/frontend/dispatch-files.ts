@@ -121,6 +121,6 @@ function remoteSource(source: string, add: Extract<Instruction, { kind: "add" }>
 
 /** moby parity: gitutil.ParseGitRef: `git@host:`, `git://`, `ssh://`, and http(s) whose path ends in `.git`. */
 export function isGit(source: string): boolean {
-  if (/^(git|ssh):\/\//i.test(source) || /^git@[^:]+:/.test(source) || /^github\.com\//.test(source)) return true;
+  if (/^(git|ssh):\/\//i.test(source) || /^git@[^:]+:/.test(source) || source.startsWith("github.com/")) return true;
   return /^(https?|file):\/\/[^?#]+\.git(?:[?#].*)?$/i.test(source);
 }
