@@ -33,6 +33,7 @@ services:
   web:
     image: busybox
     command: ["sh", "-c", "mkdir -p /www && cp /run/page /www/index.html && exec httpd -f -p 80 -h /www"]
+    stop_grace_period: 0s
     ports: ["127.0.0.1::80"]
     configs: [{ source: page, target: /run/page }]
     volumes: ["data:/data"]
