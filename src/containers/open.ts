@@ -36,10 +36,15 @@ import { topContainer } from "./top.ts";
 import { updateContainer } from "./update.ts";
 import { waitContainer } from "./wait.ts";
 import { Waiters } from "./books/waiters.ts";
+import { HeldTrees } from "./archive/held-trees.ts";
+import { runStep, StepExits, type StepRequest } from "./step/run-step.ts";
 import { exportContainer, readFromContainer, statInContainer, writeToContainer } from "./archive/archive.ts";
 
 /** What the daemon gives; the books (rows, locks, waiters) are made here. */
-export type ContainersOptions = Omit<ContainerDeps, "records" | "locks" | "waiters" | "activity" | "images"> & {
+export type ContainersOptions = Omit<
+  ContainerDeps,
+  "records" | "locks" | "waiters" | "activity" | "trees" | "images"
+> & {
   readonly db: Database;
   readonly images: Images;
 };
@@ -48,6 +53,8 @@ export type ContainersOptions = Omit<ContainerDeps, "records" | "locks" | "waite
 export interface OpenContainers extends Containers {
   /** Compares rows with the kernel, finishes or undoes what a crash cut, adopts what runs. Resolves when reads are right; restarts of policies go on behind it. */
   restore(): Promise<void>;
+  /** Runs a process that is no container: a step of a build. */
+  runStep(step: StepRequest): Promise<{ exitCode: number; oomKilled: boolean }>;
   /** Ends timers and probes; containers go on. */
   close(): Promise<void>;
   /** A volume has another name: rows that say the old one are written again. Synchronous, inside its transaction. */
@@ -58,13 +65,15 @@ export interface OpenContainers extends Containers {
 export function openContainers(options: ContainersOptions): OpenContainers {
   const records = new Records(new ContainerTable(options.db));
   const execs = new Execs(records);
-  const deps: ExecDeps & { images: Images } = {
+  const deps: ExecDeps & { images: Images; stepExits: StepExits } = {
     ...options,
     records,
     execs,
     locks: new KeyedLock(),
     waiters: new Waiters(),
     activity: new Activity(),
+    stepExits: new StepExits(),
+    trees: new HeldTrees(),
   };
   const health = new HealthChecks(deps);
   const restored = Promise.withResolvers<void>();
@@ -110,6 +119,7 @@ export function openContainers(options: ContainersOptions): OpenContainers {
       await restoreContainers(deps, health);
       restored.resolve();
     },
+    runStep: (step) => runStep(deps, step),
     close: async () => {
       health.close();
       execs.close();
@@ -120,7 +130,7 @@ export function openContainers(options: ContainersOptions): OpenContainers {
 }
 
 /** Follows the monitor: exits and OOM kills. What it tells before the rows were compared waits for that. */
-function listen(deps: ExecDeps, health: HealthChecks, restored: Promise<void>): void {
+function listen(deps: ExecDeps & { stepExits: StepExits }, health: HealthChecks, restored: Promise<void>): void {
   const take = async (event: MonitorEvent): Promise<void> => {
     await restored;
     if (event.kind === "oom") {
@@ -128,7 +138,7 @@ function listen(deps: ExecDeps, health: HealthChecks, restored: Promise<void>): 
       if (container) publish(deps.events, container, "oom", engineCaller);
     } else if (event.execId !== undefined) {
       execExited(deps, { ...event, execId: event.execId });
-    } else {
+    } else if (!deps.stepExits.take(event)) {
       await containerExited(deps, event);
     }
   };
