@@ -11,9 +11,16 @@ import { TokenSigner } from "./auth/token-signer.ts";
 import { Users } from "./auth/users.ts";
 import { registryMigrations } from "./books/registry.sql.ts";
 import type { Core } from "./core.ts";
+import { AuditLog } from "./events/audit.ts";
+import { webhookMigrations, Webhooks } from "./events/webhooks.ts";
+import { Collector } from "./gc/collector.ts";
 import { listen, listenLocally } from "./http/server.ts";
 import { makeMetrics } from "./metrics.ts";
 import type { RegistryOptions } from "./options.ts";
+import { Immutability } from "./policy/immutability.ts";
+import { LastPulls } from "./policy/last-pulls.ts";
+import { policyMigrations } from "./policy/policy.sql.ts";
+import { Quotas } from "./policy/quotas.ts";
 import type { Services } from "./services.ts";
 import { openDriver } from "./storage/drivers.ts";
 import { Uploads } from "./uploads/uploads.ts";
@@ -50,28 +57,48 @@ export async function openRegistry(options: RegistryOptions, log: Logger): Promi
     realm: options.externalUrl === undefined ? undefined : `${options.externalUrl.replace(/\/$/, "")}/token`,
     secure: options.tls !== undefined,
   });
-  const metrics = makeMetrics(() => ({ uploads: uploads.count, ...totals(store), webhooks: 0 }));
+  const webhooks = undo.use(new Webhooks(store.db, options.webhooks, log));
+  const audit = undo.use(new AuditLog(join(root, "audit.log"), options.audit, log));
+  const metrics = makeMetrics(() => ({ uploads: uploads.count, ...totals(store), webhooks: webhooks.waiting }));
   const core: Core = {
     db: store.db,
     driver,
     locks: new KeyedLock(),
     log,
     tell(happening) {
-      metrics.happened(happening.action, happening.target?.sizeBytes ?? 0);
+      try {
+        metrics.happened(happening.action, happening.target?.sizeBytes ?? 0);
+        audit.write(happening);
+        webhooks.tell(happening);
+      } catch (error) {
+        log.error("what happened could not be told", { action: happening.action, error: errorMessage(error) });
+      }
     },
   };
-  const admit = (): void => {};
+  const quotas = new Quotas(store.db);
+  const immutability = new Immutability(store.db);
+  const admit = quotas.admit.bind(quotas);
   const uploads: Uploads = undo.use(await Uploads.at(core, join(root, "uploads"), { admit }));
+  const collected = metrics.collected.bind(metrics);
   const services: Services = {
     core,
     uploads,
-    auth: access,
+    access,
     users,
     tokens: { db: store.db, access, signer },
     metrics,
     admit,
-    manifestRules: { missingChildren: options.missingChildren, checkTag() {}, admit },
+    manifestRules: {
+      missingChildren: options.missingChildren,
+      checkTag: (repository, tag) => immutability.check(repository, tag),
+      admit,
+    },
     graceMs: options.collection.graceMs,
+    quotas,
+    immutability,
+    webhooks,
+    lastPulls: undo.use(new LastPulls(store.db)),
+    collector: undo.use(new Collector(core, uploads, { ...options.collection, collected })),
   };
   const socket = join(root, "admin.sock");
   undo.use(listenLocally(services, socket));
@@ -79,6 +106,7 @@ export async function openRegistry(options: RegistryOptions, log: Logger): Promi
     options.listen === undefined
       ? undefined
       : undo.use(listen(services, { ...options.listen, ...(await readTls(options.tls)) }));
+  webhooks.start(listener?.address ?? "");
   const all = undo.move();
   return {
     address: listener?.address,
@@ -96,7 +124,7 @@ function openBooks(root: string): Store {
     store.db.run("PRAGMA locking_mode = EXCLUSIVE");
     store.db.run("BEGIN IMMEDIATE");
     store.db.run("COMMIT");
-    migrate(store.db, [...registryMigrations, ...authMigrations]);
+    migrate(store.db, [...registryMigrations, ...authMigrations, ...policyMigrations, ...webhookMigrations]);
     return store;
   } catch (cause) {
     if (!/locked|busy/i.test(errorMessage(cause))) throw cause;

@@ -2,13 +2,18 @@ import type { Database } from "bun:sqlite";
 import { createHmac, randomBytes } from "node:crypto";
 import { randomUUID } from "node:crypto";
 import { Refusal } from "../refusal.ts";
-import type { Authenticator, WantedAccess } from "./authenticator.ts";
 import type { Caller, RepositoryAction } from "./caller.ts";
 import { FailedLogins } from "./failed-logins.ts";
 import { type Grant, GrantBook, type Rights, rightsOf } from "./rights.ts";
 import { robotLives, robotPrefix, verifyRobot } from "./robots.ts";
 import type { TokenClaims, TokenSigner } from "./token-signer.ts";
 import type { Users } from "./users.ts";
+
+/** What a caller wanted to do. */
+export interface WantedAccess {
+  readonly repository: string;
+  readonly actions: readonly RepositoryAction[];
+}
 
 export interface AccessOptions {
   readonly db: Database;
@@ -37,7 +42,7 @@ const rememberMs = 60_000;
 const maxRemembered = 2000;
 
 /** Users, robots, tokens and anonymous callers, and what each may do. */
-export class Access implements Authenticator {
+export class Access {
   readonly #options: AccessOptions;
   readonly #failed = new FailedLogins();
   readonly #anonymous: Rights;

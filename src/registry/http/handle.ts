@@ -1,4 +1,5 @@
 import { errorMessage } from "../../base/errors.ts";
+import { administer } from "../admin/routes.ts";
 import type { RepositoryAction } from "../auth/caller.ts";
 import { getToken, postToken } from "../auth/token-endpoint.ts";
 import { Refusal } from "../refusal.ts";
@@ -23,7 +24,7 @@ export async function handle(services: Services, request: Request, address: stri
     const target = route(path);
     if (target === undefined) throw new Refusal("UNSUPPORTED", "there is nothing at this address", { status: 404 });
     kind = target.kind;
-    const identified = services.auth.identify(request, address);
+    const identified = services.access.identify(request, address);
     const caller = identified instanceof Promise ? await identified : identified;
     const exchange: Exchange = {
       request,
@@ -32,7 +33,7 @@ export async function handle(services: Services, request: Request, address: stri
       query: new URLSearchParams(queryStart < 0 ? "" : request.url.slice(queryStart + 1)),
       need(repository: string, ...actions: RepositoryAction[]) {
         if (actions.every((action) => caller.may(action, repository))) return;
-        const refusal = services.auth.refuse(request, caller, [{ repository, actions }]);
+        const refusal = services.access.refuse(request, caller, [{ repository, actions }]);
         services.core.tell({ action: "refused", caller, repository, note: actions.join(",") });
         throw refusal;
       },
@@ -87,6 +88,8 @@ function dispatch(exchange: Exchange, target: Target): Response | Promise<Respon
     case "metrics":
       if (isRead) return metricsPage(exchange);
       break;
+    case "admin":
+      return administer(exchange, target.path);
     case "health":
       if (isRead) return json({ status: "ok" });
       break;
@@ -98,19 +101,19 @@ const addressed = ({ query, caller }: Exchange) => ({ query, address: caller.add
 
 /** Numbers about all repositories: for administrators, and for callers that may list. */
 async function metricsPage({ request, caller, services }: Exchange): Promise<Response> {
-  if (!caller.mayList) throw services.auth.refuse(request, caller, []);
+  if (!caller.mayList) throw services.access.refuse(request, caller, []);
   return new Response(await services.metrics.page(), { headers: { "Content-Type": services.metrics.contentType } });
 }
 
 /** The first request of every client: whether this is a registry, and whether to log in. */
 function base({ request, caller, services }: Exchange): Response {
-  if (caller.kind === "anonymous" && services.auth.asksToLogIn) throw services.auth.refuse(request, caller, []);
+  if (caller.kind === "anonymous" && services.access.asksToLogIn) throw services.access.refuse(request, caller, []);
   return json({}, { "Docker-Distribution-Api-Version": "registry/2.0" });
 }
 
 function catalog(exchange: Exchange): Response {
   const { request, caller, services } = exchange;
-  if (!caller.mayList) throw services.auth.refuse(request, caller, []);
+  if (!caller.mayList) throw services.access.refuse(request, caller, []);
   return listRepositories(exchange);
 }
 

@@ -1,7 +1,13 @@
 import { repositoryId } from "../books/repositories.ts";
 import { maxManifestBytes } from "../../spec/oci/manifest.ts";
 import { isDigest, isTag } from "../names.ts";
-import { deleteManifest, manifestByDigest, manifestByTag, type StoredManifest } from "../manifests/manifests.ts";
+import {
+  deleteManifest,
+  manifestByDigest,
+  manifestByTag,
+  touchManifest,
+  type StoredManifest,
+} from "../manifests/manifests.ts";
 import { choose } from "../manifests/negotiate.ts";
 import { putManifest } from "../manifests/put.ts";
 import { fallbackIndex } from "../manifests/referrers.ts";
@@ -31,7 +37,11 @@ export async function getManifest(exchange: Exchange, target: ManifestTarget): P
     ETag: etag,
   };
   if (matches(request.headers.get("if-none-match"), etag)) return empty(304, headers);
-  if (isHead) return empty(200, { ...headers, "Content-Length": String(found.bytes.length) });
+  if (isHead) {
+    touchManifest(services.core.db, repository, { digest: found.digest, graceMs: services.graceMs });
+    return empty(200, { ...headers, "Content-Length": String(found.bytes.length) });
+  }
+  if (!isDigest(reference)) services.lastPulls.note(repository, reference);
   services.core.tell({ action: "pull", caller, repository, target: described(found, reference) });
   return new Response(found.bytes as BodyInit, { headers });
 }

@@ -32,6 +32,15 @@ export function manifestByTag(db: Database, repository: string, tag: string): St
   );
 }
 
+/** Who asks whether a manifest is there may count on it in an index: it is kept for the grace time. */
+export function touchManifest(db: Database, repository: string, manifest: { digest: string; graceMs: number }): void {
+  const now = Date.now();
+  db.query(
+    `UPDATE manifests SET touched_at = ?1 WHERE digest = ?2 AND touched_at < ?3
+     AND repository = (SELECT id FROM repositories WHERE name = ?4)`,
+  ).run(now, manifest.digest, now - manifest.graceMs / 4, repository);
+}
+
 /** Everything a document needs besides its subject, which may come later or never. */
 export function childrenOf(document: Document): OciDescriptor[] {
   return document.kind === "index" ? document.value.manifests : [document.value.config, ...document.value.layers];
