@@ -8,6 +8,7 @@ import type { RuntimeChoice, RuntimeDriver } from "../runtime/driver.ts";
 import type { SeccompCache } from "../security/seccomp/cache.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { Volumes } from "../volumes/volume.ts";
+import type { HeldTrees } from "./archive/held-trees.ts";
 import type { CreateDefaults } from "./create/defaults.ts";
 import type { Activity } from "./books/activity.ts";
 import type { Records } from "./books/records.ts";
@@ -36,6 +37,7 @@ export interface Books {
   readonly locks: KeyedLock;
   readonly waiters: Waiters;
   readonly activity: Activity;
+  readonly trees: HeldTrees;
 }
 
 export interface Runtimes {

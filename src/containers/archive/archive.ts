@@ -53,8 +53,9 @@ export async function writeToContainer(
 /** A tar of the container's whole file system, without what is mounted into it. */
 export async function exportContainer(deps: ContainerDeps, ref: string, caller: Caller): Promise<Readable> {
   const container = deps.records.get(ref);
-  const { tar } = await holdOpen(deps, ref, (_root, { paths }) =>
-    packFrom(openRoot(paths.rootfs), ["."], ["--one-file-system", "--transform=s,^\\./,,S"]),
+  const { tar } = await holdOpen(deps, ref, (root, { paths }) =>
+    // of one that runs, its own namespace would show the files that are mounted over its own
+    packFrom(openRoot(root.gone ? root.path : paths.rootfs), ["."], ["--one-file-system", "--transform=s,^\\./,,S"]),
   );
   publish(deps.events, container, "export", caller);
   return tar;
@@ -69,8 +70,11 @@ async function holdOpen<T extends { tar: Readable; done: Promise<void> }>(
   const begun = Promise.withResolvers<T>();
   withRoot(deps, ref, async (root, container) => {
     const result = work(root, container);
+    const end = (): void => void result.tar.destroy(new EngineError("conflict", "the container was removed"));
+    root.gone?.addEventListener("abort", end, { once: true });
     begun.resolve(result);
     await result.done;
+    root.gone?.removeEventListener("abort", end);
   }).catch(begun.reject);
   return begun.promise;
 }

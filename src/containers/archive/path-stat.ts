@@ -5,7 +5,7 @@ import { EngineError } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { openFlags, openInRoot } from "../../kernel/openat2.ts";
 import type { PathStat } from "../containers.ts";
-import type { ContainerRoot } from "./root.ts";
+import type { ContainerRoot } from "./held-trees.ts";
 
 /** What is at a path, the last link not followed (moby parity). */
 export function statPath(root: ContainerRoot, path: string, ref: string): PathStat {

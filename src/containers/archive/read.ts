@@ -5,7 +5,7 @@ import { EngineError } from "../../base/errors.ts";
 import { openFlags, openInRoot } from "../../kernel/openat2.ts";
 import type { PathStat } from "../containers.ts";
 import { openPath, statPath } from "./path-stat.ts";
-import type { ContainerRoot } from "./root.ts";
+import type { ContainerRoot } from "./held-trees.ts";
 
 /**
  * A tar of a path: a folder under its base name, `path/.` its contents. The kernel has walked to the folder that tar

@@ -1,6 +1,7 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { EngineError } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { ensureWorkdir } from "../oci/workdir.ts";
 import { bindMount, mountFlags, remount } from "../../kernel/mount.ts";
@@ -10,19 +11,12 @@ import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { closeRootfs, openRootfs } from "../start/rootfs.ts";
 import { isLive } from "../books/state.ts";
 import { exitWritten } from "../has-ended.ts";
-
-/** A container's file tree as its processes see it, volumes included. */
-export interface ContainerRoot {
-  /** A path whose root folder is the container's; only the kernel walks below it. */
-  readonly path: string;
-  /** Descriptor of it. */
-  readonly fd: number;
-}
+import type { ContainerRoot } from "./held-trees.ts";
 
 /**
  * Opens the file tree of a container for as long as `work` runs. A container that runs is entered through its own
- * mount namespace, so nothing is mounted for it; one that does not run is mounted with its volumes meanwhile, under
- * its lock.
+ * mount namespace, so nothing is mounted for it; of one that does not run, the tree is held. Its lock is needed only
+ * until the tree is open: it may be started, or removed, while `work` goes on.
  */
 export async function withRoot<T>(
   deps: ContainerDeps,
@@ -30,11 +24,12 @@ export async function withRoot<T>(
   work: (root: ContainerRoot, container: Container) => Promise<T>,
 ): Promise<T> {
   const container = deps.records.get(ref);
-  const { id } = container;
-  if (isLive(container.state)) {
-    const root = openLive(container);
-    if (root) return withOpened(root, () => work(root, container));
-  }
+  const live = isLive(container.state) ? openLive(container) : undefined;
+  await using root = live ?? (await openTree(deps, container.id));
+  return await work(root, deps.records.find(container.id) ?? container);
+}
+
+async function openTree(deps: ContainerDeps, id: string): Promise<ContainerRoot & AsyncDisposable> {
   using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
   for (;;) {
     const live = deps.records.get(id);
@@ -42,42 +37,52 @@ export async function withRoot<T>(
     if (isLive(live.state)) {
       // It was started while we waited, or its end is not written down yet.
       const root = openLive(live);
-      if (root) return await withOpened(root, () => work(root, live));
+      if (root) return root;
       if (!(await exitWritten(deps, live)))
         throw new EngineError("conflict", `container ${id} is about to end`, { id });
     } else if (settling) await settling;
     else break;
   }
-  const now = deps.records.get(id);
-  await using undo = new AsyncDisposableStack();
-  // Takes the volumes' mounts with the root's: by their paths, links of the image would lead to mounts of the host.
-  undo.defer(() => closeRootfs(deps, now));
-  const sources = await openRootfs(deps, now);
-  for (const { target, readOnly } of now.plan.mounts) {
-    const source = sources.get(target);
-    if (source !== undefined) mountVolume(now.paths.rootfs, { target, source, readOnly });
-  }
-  if (now.plan.readOnlyRootfs) remount(now.paths.rootfs, mountFlags.bind | mountFlags.readOnly);
-  const root = { path: now.paths.rootfs, fd: openRoot(now.paths.rootfs) };
-  return await withOpened(root, () => work(root, now));
+  return deps.trees.take(id) ?? (await holdTree(deps, deps.records.get(id)));
 }
 
-/** The tree as the container's init sees it; undefined when that has ended. */
-function openLive({ state }: Container): ContainerRoot | undefined {
-  const path = `/proc/${state.pid}/root`;
+/** Mounts the root with its volumes, takes the whole as a detached tree, and unmounts. */
+async function holdTree(deps: ContainerDeps, container: Container): Promise<ContainerRoot & AsyncDisposable> {
+  const { id, plan, paths } = container;
+  // Takes the volumes' mounts with the root's: by their paths, links of the image would lead to mounts of the host.
+  await using mounted = new AsyncDisposableStack();
+  mounted.defer(() => closeRootfs(deps, container));
+  const sources = await openRootfs(deps, container);
+  for (const { target, readOnly } of plan.mounts) {
+    const source = sources.get(target);
+    if (source !== undefined) mountVolume(paths.rootfs, { target, source, readOnly });
+  }
+  if (plan.readOnlyRootfs) remount(paths.rootfs, mountFlags.bind | mountFlags.readOnly);
+  fault("cp.mounted");
+  // what drivers have mounted stays until the tree goes: one that was mounted again beside it would be another
+  const volumes = plan.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.volume] : []));
+  const user = `${id}-cp`;
+  const letGo = async (): Promise<void> => {
+    for (const volume of volumes) await deps.volumes.unmount(volume, user);
+  };
+  for (const volume of volumes) await deps.volumes.mount(volume, user);
   try {
-    return { path, fd: openRoot(path) };
+    return deps.trees.keep(id, paths.rootfs, letGo);
   } catch (error) {
-    if (error instanceof SyscallError && (error.code === "ENOENT" || error.code === "ESRCH")) return undefined;
+    await letGo();
     throw error;
   }
 }
 
-async function withOpened<T>({ fd }: ContainerRoot, work: () => Promise<T>): Promise<T> {
+/** The tree as the container's init sees it; undefined when that has ended. */
+function openLive({ state }: Container): (ContainerRoot & AsyncDisposable) | undefined {
+  const path = `/proc/${state.pid}/root`;
   try {
-    return await work();
-  } finally {
-    closeSync(fd);
+    const fd = openRoot(path);
+    return { path, fd, [Symbol.asyncDispose]: async () => closeSync(fd) };
+  } catch (error) {
+    if (error instanceof SyscallError && (error.code === "ENOENT" || error.code === "ESRCH")) return undefined;
+    throw error;
   }
 }
 

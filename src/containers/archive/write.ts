@@ -7,7 +7,7 @@ import { newRing, RingWriter } from "../../snapshots/apply/ring.ts";
 import type { Container } from "../container.ts";
 import type { ExtractReply, ExtractRequest } from "./extract-worker.ts";
 import { openPath } from "./path-stat.ts";
-import type { ContainerRoot } from "./root.ts";
+import type { ContainerRoot } from "./held-trees.ts";
 
 /** Ceilings of one copy: larger than any real one, smaller than a machine's death. */
 const limits = { maxBytes: 1024 ** 4, maxEntries: 10_000_000 };
@@ -38,7 +38,7 @@ export async function writeTree(
     closeSync(fd);
   }
   try {
-    await unpack({ root: root.path, folder, ...options }, tar);
+    await unpack({ root: root.path, folder, ...options }, tar, root.gone);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     throw new EngineError(error.kind, textOf(error.message, container, path), error.detail, { cause: error });

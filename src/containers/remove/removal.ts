@@ -60,6 +60,7 @@ async function erase(deps: ContainerDeps, container: Container, options: RemoveO
   const { id, plan, paths } = container;
   fault("remove.after-unmount");
   deps.activity.forget(id);
+  deps.trees.drop(id);
   await Promise.all([deps.snapshotter.remove(id), rm(paths.folder, { recursive: true, force: true })]);
   for (const mount of plan.mounts) {
     if (mount.type !== "volume") continue;
@@ -75,7 +76,8 @@ async function erase(deps: ContainerDeps, container: Container, options: RemoveO
 async function removeAnonymous(deps: ContainerDeps, volume: string, caller: Caller): Promise<void> {
   if (deps.volumes.users(volume).length > 0) return;
   try {
-    await deps.volumes.remove(volume, { force: true, caller });
+    // without force: one that a label protects stays
+    await deps.volumes.remove(volume, { force: false, caller });
   } catch (error) {
     deps.settings.log("warn", "anonymous volume not removed", { volume, error: String(error) });
   }

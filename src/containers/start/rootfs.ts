@@ -1,6 +1,7 @@
 import { lchown, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EngineError, errorMessage } from "../../base/errors.ts";
+import { isMounted } from "../../kernel/mount.ts";
 import type { Container } from "../container.ts";
 import type { ContainerDeps } from "../deps.ts";
 import type { MountPlan } from "../plan.ts";
@@ -20,7 +21,9 @@ export async function openRootfs(deps: ContainerDeps, container: Container): Pro
   await mkdir(paths.rootfs, { recursive: true, mode: 0o755 });
   // Idempotent, and whole even when the create was cut between its row and its snapshot.
   await deps.snapshotter.prepare(id, container.chainIds);
-  await deps.snapshotter.mount(id, paths.rootfs);
+  // a copy may have it mounted
+  if (isMounted(paths.rootfs) || !deps.trees.attachRoot(id, paths.rootfs))
+    await deps.snapshotter.mount(id, paths.rootfs);
   if (container.plan.namespaces.ipc === "shareable") {
     await mkdir(shmFolder(container), { recursive: true, mode: 0o700 });
     mountShm(container);
