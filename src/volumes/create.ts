@@ -11,8 +11,8 @@ import type { Volume, VolumeCreate } from "./volume.ts";
 
 /** Gives the volume of that name, made if there is none. */
 export function createVolume(books: VolumeBooks, request: VolumeCreate): Promise<Volume> {
-  const anonymous = request.name === "";
-  const name = anonymous ? newId() : request.name;
+  const anonymous = request.anonymous ?? request.name === "";
+  const name = request.name === "" ? newId() : request.name;
   return named("create", name, async () => {
     checkVolumeName(name);
     // one that a plugin has already is found by its name alone

@@ -16,6 +16,8 @@ export interface Volume {
 export interface VolumeCreate {
   /** Empty = a random name, an anonymous volume. */
   readonly name: string;
+  /** A volume of this name that is not there is made as an anonymous one: its container chose the name. */
+  readonly anonymous?: boolean;
   readonly driver?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly options?: Readonly<Record<string, string>>;

@@ -38,7 +38,7 @@ export async function createContainer(
   const id = newId();
   const name = chooseName(deps, options.name);
   const {
-    plan,
+    plan: unnamed,
     request: merged,
     warnings,
   } = normalizeCreate(request, {
@@ -49,6 +49,7 @@ export async function createContainer(
     defaults: deps.settings.defaults(),
     containers: (ref) => deps.records.get(ref),
   });
+  const plan = nameVolumes(unnamed);
   deps.runtimes.get(plan.runtime);
   await checkBindSources(plan.mounts);
   (await deps.logDriver(plan.log.driver)).validate(plan.log.options);
@@ -123,7 +124,25 @@ export function containerPaths({ dataRoot, execRoot }: Settings, id: string, pla
   };
 }
 
-/** Makes the volumes that the mounts name, or that have no name yet, and says how inspect shows each mount. */
+/** The row names its anonymous volumes before they are made, so that none is without an owner after a crash. */
+function nameVolumes(plan: ContainerPlan): ContainerPlan {
+  const mounts = plan.mounts.map((mount) =>
+    mount.type === "volume" && mount.volume === "" ? { ...mount, volume: newId(), anonymous: true } : mount,
+  );
+  return { ...plan, mounts };
+}
+
+/** Makes the volumes of a container whose create was cut by a crash before it had all. */
+export async function completeVolumes(deps: ContainerDeps, container: Container, caller: Caller): Promise<Container> {
+  const made = new Set(container.mounts.map(({ target }) => target));
+  if (container.plan.mounts.every(({ type, target }) => type !== "volume" || made.has(target))) return container;
+  await using undo = new AsyncDisposableStack();
+  const whole = await makeVolumes(deps, container, caller, undo);
+  undo.move();
+  return whole;
+}
+
+/** Makes the volumes that the mounts name, and says how inspect shows each mount. */
 async function makeVolumes(
   deps: ContainerDeps,
   container: Container,
@@ -131,25 +150,23 @@ async function makeVolumes(
   undo: AsyncDisposableStack,
 ): Promise<Container> {
   const { id, plan } = container;
-  const mounts: MountPlan[] = [];
   for (const mount of plan.mounts) {
-    if (mount.type !== "volume") {
-      mounts.push(mount);
-      continue;
-    }
-    const { name } = await deps.volumes.create({
-      name: mount.volume,
+    if (mount.type !== "volume") continue;
+    const name = mount.volume;
+    await deps.volumes.create({
+      name,
+      ...(mount.anonymous && { anonymous: true }),
       driver: mount.driver,
       labels: mount.labels,
       options: mount.options,
       caller,
     });
-    if (mount.volume === "") undo.defer(() => deps.volumes.remove(name, { force: true, caller }));
+    if (mount.anonymous) undo.defer(() => deps.volumes.remove(name, { force: true, caller }));
+    fault("create.after-volume");
     deps.volumes.hold(name, id);
     undo.defer(() => deps.volumes.release(name, id));
-    mounts.push({ ...mount, volume: name });
   }
-  return deps.records.change(id, { plan: { ...plan, mounts }, mounts: mounts.flatMap((mount) => viewOf(deps, mount)) });
+  return deps.records.change(id, { mounts: plan.mounts.flatMap((mount) => viewOf(deps, mount)) });
 }
 
 function viewOf(deps: ContainerDeps, mount: MountPlan): MountView[] {
