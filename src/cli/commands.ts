@@ -6,6 +6,7 @@ import { imageAliases, imageCommands } from "./image/commands.ts";
 import { loginCommands } from "./login/commands.ts";
 import { manifestCommands } from "./manifest/commands.ts";
 import { networkAliases, networkCommands } from "./network/commands.ts";
+import { registryCommands } from "./registry/commands.ts";
 import { systemAliases, systemCommands } from "./system/commands.ts";
 import { volumeAliases, volumeCommands } from "./volume/commands.ts";
 
@@ -20,6 +21,7 @@ export const commands: Readonly<Record<string, LoadCommand>> = {
   ...loginCommands,
   ...manifestCommands,
   ...networkCommands,
+  ...registryCommands,
   ...systemCommands,
   ...volumeCommands,
 };
@@ -42,6 +44,7 @@ export const groups = {
   image: "Manage images",
   manifest: "Manage manifests and manifest lists of registries",
   network: "Manage networks",
+  registry: "Serve images to others, and manage that",
   system: "Manage the engine",
   volume: "Manage volumes",
 } as const;
