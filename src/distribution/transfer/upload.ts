@@ -55,47 +55,44 @@ export async function uploadBlob(upload: Upload): Promise<"uploaded" | "mounted"
   const mounted = await mount(upload);
   if (mounted === "mounted") return mounted;
   let session: Session | undefined = mounted;
-  let failures = 0;
-  let step = 0;
-  let reached = 0;
+  let [failures, reached, step] = [0, 0, 0];
   for (;;) {
+    session ??= await retrying(() => begin(upload), policy, signal);
     try {
-      session ??= await retrying(() => begin(upload), policy, signal);
       await send(upload, session, chunkSteps[step] ?? smallBytes);
       return "uploaded";
     } catch (error) {
-      if (signal?.aborted) {
+      const giveUp = async (why: unknown): Promise<never> => {
         if (session) await cancel(endpoint, session);
-        throw cancelled();
-      }
-      if (facts(error).status === 413 && step + 1 < chunkSteps.length) {
-        step++; // the same bytes in smaller parts
-      } else {
-        const state: Session | undefined = session && (await progress(endpoint, session, signal));
-        failures = state !== undefined && state.offset > reached ? 1 : failures + 1;
-        if (failures === 2 && step === 0) step = 1; // a proxy may cut what is too long for it without a word
-        reached = state?.offset ?? 0;
-        // the answer to the last request may be what was lost
-        if (mayRetry(error) && (await here().catch(() => false))) return "uploaded";
-        if (!(mayRetry(error) || facts(error).status === 416) || failures >= policy.attempts) {
-          if (session) await cancel(endpoint, session);
-          throw error;
-        }
-        await pause(error, failures, policy, signal);
-        session = state;
-        continue;
-      }
-      session = session && (await progress(endpoint, session, signal));
+        throw why;
+      };
+      if (signal?.aborted) return giveUp(cancelled());
+      const { status } = facts(error);
+      // the same bytes in smaller parts, or from where the registry says it is, are no repetition
+      const useful = (status === 413 && step + 1 < chunkSteps.length) || status === 416 || mayRetry(error);
+      if (!useful) return giveUp(error);
+      if (status === 413) step++;
+      const state: Session | undefined = await progress(endpoint, session, signal);
+      // the answer to the last request may be what was lost
+      if (state === undefined && (await here().catch(() => false))) return "uploaded";
+      failures = state !== undefined && state.offset > reached ? 1 : failures + 1;
+      reached = state?.offset ?? 0;
+      if (failures >= policy.attempts) return giveUp(error);
+      if (failures === 2 && step === 0) step = 1; // a proxy may cut what is too long for it without a word
+      if (status !== 413) await pause(error, failures, policy, signal);
+      session = state;
     }
   }
 }
 
-/** An upload at the registry: where the next request goes, and how much it has. */
+/** An upload at the registry. Every answer may move it. */
 interface Session {
-  readonly at: URL;
-  readonly offset: number;
+  /** Where the next request goes. */
+  at: URL;
+  /** Bytes that the registry has. */
+  offset: number;
   /** OCI-Chunk-Min-Length. */
-  readonly minChunkBytes: number;
+  minChunkBytes: number;
 }
 
 /** Tries every repository; the session that a refusal opens is used for the upload. */
@@ -154,14 +151,11 @@ async function begin({ endpoint, signal }: Upload): Promise<Session> {
 }
 
 /** Sends what is missing and ends the upload. */
-async function send(upload: Upload, from: Session, most: number): Promise<void> {
+async function send(upload: Upload, session: Session, most: number): Promise<void> {
   const { descriptor, endpoint } = upload;
-  let session = from;
   const partBytes = Math.max(most, session.minChunkBytes);
-  while (descriptor.size - session.offset > smallBytes) {
-    const end = Math.min(descriptor.size, session.offset + partBytes);
-    session = await part(upload, session, end);
-  }
+  while (descriptor.size - session.offset > smallBytes)
+    await part(upload, session, Math.min(descriptor.size, session.offset + partBytes));
   const at = new URL(session.at);
   // as text: a registry may have signed the query as it is
   at.search = `${at.search === "" ? "?" : `${at.search}&`}digest=${encodeURIComponent(descriptor.digest)}`;
@@ -182,7 +176,7 @@ async function send(upload: Upload, from: Session, most: number): Promise<void> 
 }
 
 /** OCI distribution-spec 1.1, "Pushing a blob in chunks"; one that holds all is docker's streamed upload. */
-async function part(upload: Upload, session: Session, end: number): Promise<Session> {
+async function part(upload: Upload, session: Session, end: number): Promise<void> {
   const { endpoint, descriptor } = upload;
   const body = bodyOf(upload, session.offset, end);
   const whole = session.offset === 0 && end === descriptor.size;
@@ -200,11 +194,11 @@ async function part(upload: Upload, session: Session, end: number): Promise<Sess
     204,
   );
   await discard(response);
-  const next = sessionOf(response, url, session);
+  session.at = locationOf(response, url) ?? session.at;
   const got = rangeEnd(response) ?? end;
   if (got !== end)
     throw new EngineError("unavailable", `the registry took ${got} of ${end} bytes`, { transient: true });
-  return { ...next, offset: end };
+  session.offset = end;
 }
 
 function bodyOf({ open, sent }: Upload, offset: number, end: number) {
@@ -232,22 +226,17 @@ async function* slice(
   throw new EngineError("internal", `the content ended after ${done} of ${length} bytes`);
 }
 
-/** Where an interrupted upload stands; undefined when the registry has forgotten it. */
+/** Asks where an interrupted upload stands; undefined when the registry has forgotten it. */
 async function progress(
   { server, path }: Endpoint,
   session: Session,
   signal: AbortSignal | undefined,
 ): Promise<Session | undefined> {
   try {
-    const { response, url } = await server.ask({
-      method: "GET",
-      at: session.at,
-      scopes: [pushScope(path)],
-      signal,
-    });
+    const { response, url } = await server.ask({ method: "GET", at: session.at, scopes: [pushScope(path)], signal });
     await discard(response);
     if (response.status !== 204 && response.status !== 202 && response.status !== 200) return undefined;
-    return { ...sessionOf(response, url, session), offset: rangeEnd(response) ?? 0 };
+    return { ...session, at: locationOf(response, url) ?? session.at, offset: rangeEnd(response) ?? 0 };
   } catch {
     return undefined; // begins anew
   }
@@ -268,9 +257,18 @@ async function cancel({ server, path }: Endpoint, session: Session): Promise<voi
   }
 }
 
-function sessionOf(response: Response, from: URL, before?: Session): Session {
+function sessionOf(response: Response, from: URL): Session {
+  const at = locationOf(response, from);
+  if (!at) throw new EngineError("invalid", `${from.origin} gives no address to upload to`);
+  const least = Number(response.headers.get("oci-chunk-min-length") ?? 0);
+  return { at, offset: 0, minChunkBytes: Number.isSafeInteger(least) && least > 0 ? least : 0 };
+}
+
+/** Throws `invalid` for an address that must not get the bytes. */
+function locationOf(response: Response, from: URL): URL | undefined {
   const location = response.headers.get("location");
-  const at = location === null ? before?.at : URL.parse(location, from);
+  if (location === null) return undefined;
+  const at = URL.parse(location, from);
   if (!at || !/^https?:$/.test(at.protocol))
     throw new EngineError("invalid", `${from.origin} gives no address to upload to`);
   if (at.protocol === "http:" && from.protocol === "https:") {
@@ -283,12 +281,7 @@ function sessionOf(response: Response, from: URL, before?: Session): Session {
     at.protocol = "https:";
     at.port = from.port;
   }
-  const least = Number(response.headers.get("oci-chunk-min-length") ?? 0);
-  return {
-    at,
-    offset: before?.offset ?? 0,
-    minChunkBytes: Number.isSafeInteger(least) && least > 0 ? least : (before?.minChunkBytes ?? 0),
-  };
+  return at;
 }
 
 /** `Range: 0-N`: N is the last byte it has; `0-0` is also what an empty upload says. */
