@@ -3,7 +3,7 @@ import type { Sandbox } from "../networks/network.ts";
 import type { Caller } from "../spec/caller.ts";
 import type { EndpointSettings } from "../spec/engine/types.gen.ts";
 import type { Container } from "./container.ts";
-import { attachment } from "./create/network.ts";
+import { attachment, checkEndpoints } from "./create/network.ts";
 import { type ContainerDeps, lockTimeoutMs } from "./deps.ts";
 import type { ContainerPlan } from "./plan.ts";
 import { refreshEtcFiles } from "./start/etc.ts";
@@ -29,7 +29,9 @@ export async function connectNetwork(
       id,
       network,
     });
+  checkEndpoints({ [name]: settings });
   const wanted = attachment(name, settings);
+  deps.networks.check(wanted); // a container that does not run shall hear it now, not at its next start
   const after: ContainerPlan["network"] = {
     ...plan.network,
     mode: name === "bridge" && plan.network.mode === "bridge" ? "bridge" : "networks",

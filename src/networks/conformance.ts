@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { type ChildKind, knowsLink } from "../kernel/netlink/child-link.ts";
+import { NetlinkSocket } from "../kernel/netlink/netlink-socket.ts";
+import { errorKind, errorMessage } from "../base/errors.ts";
 import { KernelClient } from "./sandbox/kernel-client.ts";
 import type { AttachedEndpoint } from "./sandbox/sandbox-row.ts";
 import type { KnownNetwork } from "./driver.ts";
@@ -9,6 +12,13 @@ export interface DriverFacts {
   readonly name: keyof typeof networkDrivers;
   /** The host's link that up() makes for a network; undefined = none. */
   readonly hostLink?: (network: KnownNetwork) => string;
+  /** Kind of link that the kernel may lack: then up() must say so. */
+  readonly needs?: ChildKind["kind"];
+}
+
+function lacks(kind: ChildKind["kind"]): boolean {
+  using socket = NetlinkSocket.open("route");
+  return !knowsLink(socket, kind);
 }
 
 const createRequest = {
@@ -64,6 +74,15 @@ export function networkDriverConformance(facts: DriverFacts): void {
     try {
       const link = facts.hostLink?.(network);
       await driver.down(network, { kernel, mtu: 1500 });
+      if (facts.needs !== undefined && lacks(facts.needs)) {
+        const refusal = await driver.up(network, { kernel, mtu: 1500 }).then(
+          () => "nothing",
+          (error: unknown) => `${errorKind(error)}: ${errorMessage(error)}`,
+        );
+        expect(refusal).toStartWith(`unavailable: this kernel has no ${facts.needs} interfaces`);
+        if (link !== undefined) expect(await links()).not.toContain(`${link} `);
+        return;
+      }
       await driver.up(network, { kernel, mtu: 1500 });
       await driver.up(network, { kernel, mtu: 1500 });
       if (link !== undefined) expect(await links()).toContain(`${link} `);
@@ -90,11 +109,19 @@ export function networkDriverConformance(facts: DriverFacts): void {
       gateways: [],
     });
     expect(gateway).toEqual({ ...plain, gateways: ["198.19.250.1"] });
-    expect(driver.firewalled(network)?.subnets).toEqual(["198.19.250.0/24"]);
+    // Ports can be published where the firewall knows the network, and nowhere else.
+    expect(driver.firewalled(network)?.subnets).toEqual(driver.publishes ? ["198.19.250.0/24"] : undefined);
   });
 
   test(`${facts.name}: check() takes a request without options`, async () => {
     const driver = await networkDrivers[facts.name]();
     expect(() => driver.check({ ...createRequest, driver: facts.name })).not.toThrow();
+  });
+
+  test(`${facts.name}: check() refuses options that it does not know, by name`, async () => {
+    const driver = await networkDrivers[facts.name]();
+    if (!driver.creatable) return;
+    const refused = (): void => driver.check({ ...createRequest, driver: facts.name, options: { "no.such": "1" } });
+    expect(refused).toThrow("no.such");
   });
 }

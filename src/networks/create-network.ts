@@ -30,6 +30,8 @@ export interface CreateParts {
   readonly ipv6: boolean;
   readonly engine: string;
   readonly pools: readonly AddressPoolConfig[] | undefined;
+  /** `driver=key=value` */
+  readonly defaultOptions: readonly string[];
 }
 
 const predefinedNames = new Set(["bridge", "host", "none", "default"]);
@@ -37,9 +39,10 @@ const predefinedNames = new Set(["bridge", "host", "none", "default"]);
 /** Makes a network. Docker's texts for what is wrong with the request. */
 export async function createNetwork(
   parts: CreateParts,
-  request: NetworkCreate,
+  given: NetworkCreate,
 ): Promise<{ id: string; warning: string }> {
   const { catalog, store, kernel, mtu } = parts;
+  const request = { ...given, options: { ...defaultsFor(parts, given.driver), ...given.options } };
   if (predefinedNames.has(request.name)) {
     throw new EngineError("forbidden", `operation is not permitted on predefined ${request.name} network `);
   }
@@ -51,6 +54,7 @@ export async function createNetwork(
   if (!driver.creatable)
     throw new EngineError("forbidden", `only one instance of "${request.driver}" network is allowed`);
   if (request.ipamDriver !== "default") throw new EngineError("not-found", `plugin "${request.ipamDriver}" not found`);
+  if (!request.enableIpv4 && !request.enableIpv6) throw new EngineError("invalid", "IPv4 or IPv6 must be enabled");
   driver.check(request);
   checkPools(request.pools);
   const survey = (await kernel.call({ op: "survey" })) as Survey;
@@ -75,6 +79,15 @@ export async function createNetwork(
   await catalog.add({ ...network, pending: false });
   publish(parts, "create", network, request.caller);
   return { id: network.id, warning };
+}
+
+/** Options that the settings give to networks of a driver. */
+function defaultsFor({ defaultOptions }: CreateParts, driver: string): Record<string, string> {
+  const pairs = defaultOptions.flatMap((text) => {
+    const [, of, key, value] = /^([^=]+)=([^=]+)=(.*)$/.exec(text) ?? [];
+    return of === driver && key !== undefined && value !== undefined ? [[key, value] as const] : [];
+  });
+  return Object.fromEntries(pairs);
 }
 
 /** Removes a network that nobody is attached to. Docker's texts. */
@@ -123,10 +136,13 @@ async function tearDown(
 ): Promise<void> {
   // Out of the catalogue first: nobody may attach to what is going.
   catalog.delete(network.id);
-  await driver.down(network, { kernel, mtu });
+  await driver.down(network, { kernel, mtu, shared: (other) => sharesParent(catalog, other) });
   await firewall.install();
   store.deleteNetwork(network.id);
 }
+
+const sharesParent = (catalog: Catalog, { id, options }: KnownNetwork): boolean =>
+  catalog.list().some(({ network }) => network.id !== id && network.options["parent"] === options["parent"]);
 
 function publish({ events }: CreateParts, action: string, network: Network, caller: Caller): void {
   events.publish({
@@ -145,7 +161,9 @@ function draftNetwork(
 ): { network: KnownNetwork; warning: string } {
   const id = newId();
   const ours = parts.catalog.list().flatMap(({ pools }) => pools.map(({ cidr }) => cidr));
-  const given = request.pools.filter((pool) => pool.subnet !== undefined && pool.subnet !== "");
+  const given = request.pools.filter(
+    (pool) => pool.subnet && (pool.subnet.includes(":") ? request.enableIpv6 : request.enableIpv4),
+  );
   const pools: Pool[] = given.map((pool) => completePool(pool));
   let warning = "";
   for (const pool of pools) {

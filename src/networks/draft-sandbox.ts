@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { EngineError } from "../base/errors.ts";
 import { newId, shortId } from "../base/id.ts";
 import { ipBytes, parseIp } from "../base/ip.ts";
-import { hiddenIpv6 } from "./bridge/bridge.ts";
+import { bridgeOptions, hiddenIpv6 } from "./bridge/bridge.ts";
+import { checkEndpointOptions, endpointOptions } from "./endpoint-options.ts";
 import type { Catalog, CatalogEntry } from "./catalog.ts";
 import type { Attachment, Network, SandboxPlan } from "./network.ts";
 import type { AttachedEndpoint } from "./sandbox/sandbox-row.ts";
@@ -24,18 +25,23 @@ export function draftEndpoint(
   attachment: Attachment,
   options: {
     plan: Pick<SandboxPlan, "containerId" | "containerName" | "hostname">;
-    index: number;
+    interfaceName: string;
     withHiddenIpv6: boolean;
   },
 ): AttachedEndpoint {
   const { network, driver } = entry;
   const ids = { id: newId(), networkId: network.id, networkName: network.name, aliases: attachment.aliases };
-  checkWishes(network, driver.addressed, attachment, network.userSubnets);
-  checkNames(attachment);
+  checkAttachment(entry, attachment);
   const { containerName, containerId, hostname } = options.plan;
   const names = [containerName, ...attachment.aliases, shortId(containerId), hostname ?? ""];
   const dnsNames = network.predefined ? [] : [...new Set(names.filter((name) => name !== ""))];
-  const links = attachment.links === undefined ? {} : { links: attachment.links };
+  const wishes = {
+    ...(attachment.links === undefined ? {} : { links: attachment.links }),
+    ...(attachment.linkLocalIps === undefined ? {} : { linkLocalIps: attachment.linkLocalIps }),
+    ...(attachment.driverOptions[endpointOptions.sysctls] === undefined
+      ? {}
+      : { sysctls: attachment.driverOptions[endpointOptions.sysctls] ?? "" }),
+  };
   if (!driver.addressed) return { ...ids, ...nowhere, dnsNames, gatewayPriority: attachment.gatewayPriority ?? 0 };
   const undo = new DisposableStack();
   try {
@@ -45,9 +51,9 @@ export function draftEndpoint(
     undo.move();
     return {
       ...ids,
-      ...links,
+      ...wishes,
       dnsNames,
-      interfaceName: `eth${options.index}`,
+      interfaceName: options.interfaceName,
       hostName: `veth${ids.id.slice(0, 7)}`,
       mac: attachment.mac ?? macOf(four.address),
       ipv4: four.address,
@@ -63,6 +69,26 @@ export function draftEndpoint(
     undo.dispose();
     throw error;
   }
+}
+
+/** What can be told of an attachment before anything is given to it. Throws `invalid` with Docker's texts. */
+export function checkAttachment({ network, driver, pools }: CatalogEntry, attachment: Attachment): void {
+  checkEndpointOptions(attachment);
+  checkWishes(network, driver.addressed, attachment, network.userSubnets);
+  checkNames(attachment);
+  for (const wanted of [attachment.ipv4, attachment.ipv6]) if (wanted) poolOf(pools, wanted);
+}
+
+/** The name of a new interface: what was asked for, else the first free one with the network's prefix. */
+export function interfaceNameFor(network: Network, attachment: Attachment, used: ReadonlySet<string>): string {
+  const wanted = attachment.driverOptions[endpointOptions.interfaceName];
+  if (wanted !== undefined) {
+    if (used.has(wanted))
+      throw new EngineError("conflict", `the container has an interface ${wanted} already`, { interface: wanted });
+    return wanted;
+  }
+  const prefix = network.options[bridgeOptions.interfacePrefix] ?? "eth";
+  for (let index = 0; ; index += 1) if (!used.has(`${prefix}${index}`)) return `${prefix}${index}`;
 }
 
 const nowhere = {
@@ -97,13 +123,6 @@ const isDnsName = (name: string): boolean =>
   name.split(".").every((label) => /^[^\s\p{Cc}\\]{1,63}$/u.test(label) && Buffer.byteLength(label) <= 63);
 
 function checkWishes(network: Network, addressed: boolean, attachment: Attachment, userSubnets: boolean): void {
-  if (
-    attachment.mac !== undefined &&
-    attachment.mac !== "" &&
-    !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(attachment.mac)
-  ) {
-    throw new EngineError("invalid", `invalid MAC address: ${attachment.mac}`);
-  }
   if (!attachment.ipv4 && !attachment.ipv6) return;
   if (!addressed || network.name === "bridge") {
     throw new EngineError("invalid", "user-specified IP address is supported on user-defined networks only");
@@ -138,14 +157,16 @@ function allocate(
   return { address, prefixLength: pools[at]?.cidr.prefixLength ?? 0, gateway: network.ipam.pools[at]?.gateway ?? "" };
 }
 
-function claim(candidates: CatalogEntry["pools"], wanted: string): string {
+const claim = (candidates: CatalogEntry["pools"], wanted: string): string => poolOf(candidates, wanted).claim(wanted);
+
+function poolOf(candidates: CatalogEntry["pools"], wanted: string): CatalogEntry["pools"][number] {
   const ip = parseIp(wanted);
   if (ip === undefined) throw new EngineError("invalid", `invalid IP address: ${wanted}`);
   const pool = candidates.find((candidate) => candidate.owns(ip));
   if (pool === undefined) {
     throw new EngineError("invalid", `Invalid address ${wanted}: It does not belong to any of this network's subnets`);
   }
-  return pool.claim(wanted);
+  return pool;
 }
 
 function first(candidates: CatalogEntry["pools"]): string | undefined {

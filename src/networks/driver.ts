@@ -19,6 +19,15 @@ export interface KnownNetwork extends Network {
 export interface DriverContext {
   readonly kernel: KernelClient;
   readonly mtu: number;
+  /** Whether another network needs the same thing of the host. */
+  readonly shared?: (network: KnownNetwork) => boolean;
+}
+
+/** Where an endpoint is to be plugged in by a driver that does so itself. */
+export interface Socket {
+  readonly containerId: string;
+  readonly containerName: string;
+  readonly netnsPath: string;
 }
 
 /** How one kind of network works. Drivers hold no state: everything is in the network and the endpoint. */
@@ -27,9 +36,11 @@ export interface NetworkDriver {
   readonly addressed: boolean;
   /** Whether users may make networks of it. */
   readonly creatable: boolean;
-  /** Throws `invalid` for options it does not understand the value of. Changes nothing. */
+  /** Whether containers' ports can be published on the host. */
+  readonly publishes: boolean;
+  /** Throws `invalid` for options it does not know or does not understand the value of. Changes nothing. */
   check(request: NetworkCreate): void;
-  /** Makes the kernel's side as it shall be. Idempotent; what is there stays. */
+  /** Makes the kernel's side as it shall be. Idempotent; what is there stays. `unavailable`: the kernel cannot, by name. */
   up(network: KnownNetwork, context: DriverContext): Promise<void>;
   /** Takes the kernel's side away. Idempotent; the caller has made sure that nobody is attached. */
   down(network: KnownNetwork, context: DriverContext): Promise<void>;
@@ -41,4 +52,14 @@ export interface NetworkDriver {
   ): LinkCommand | undefined;
   /** What the firewall must know of it. Pure. */
   firewalled(network: KnownNetwork): FirewalledBridge | undefined;
+  /** Of drivers that let others plug in (CNI). */
+  readonly plugs?: EndpointPlugs;
+}
+
+/** What a driver does that lets other programs plug containers in. */
+export interface EndpointPlugs {
+  /** Plugs in and gives the endpoint as it came to be. What it did before it failed, it undoes. */
+  plug(network: KnownNetwork, endpoint: AttachedEndpoint, socket: Socket): Promise<AttachedEndpoint>;
+  /** Undoes plug, however far it came. Idempotent; the namespace may be gone. */
+  unplug(network: KnownNetwork, endpoint: AttachedEndpoint, socket: Socket): Promise<void>;
 }

@@ -4,3 +4,6 @@ import { networkDriverConformance } from "./conformance.ts";
 networkDriverConformance({ name: "bridge", hostLink: bridgeName });
 networkDriverConformance({ name: "host" });
 networkDriverConformance({ name: "null" });
+const ownParent = ({ id }: { id: string }): string => `dm-${id.slice(0, 12)}`;
+networkDriverConformance({ name: "macvlan", hostLink: ownParent, needs: "macvlan" });
+networkDriverConformance({ name: "ipvlan", hostLink: ownParent, needs: "ipvlan" });

@@ -4,5 +4,7 @@ import type { NetworkDriver } from "./driver.ts";
 export const networkDrivers = {
   bridge: () => import("./bridge/bridge.ts").then((m) => m.bridge),
   host: () => import("./host/host.ts").then((m) => m.host),
+  ipvlan: () => import("./ipvlan/ipvlan.ts").then((m) => m.ipvlan),
+  macvlan: () => import("./macvlan/macvlan.ts").then((m) => m.macvlan),
   null: () => import("./none/none.ts").then((m) => m.none),
 } satisfies Record<string, () => Promise<NetworkDriver>>;

@@ -2,7 +2,7 @@ import { EngineError, errorMessage } from "../base/errors.ts";
 import { fault } from "../base/fault.ts";
 import type { Caller } from "../spec/caller.ts";
 import type { CreateParts } from "./create-network.ts";
-import { draftEndpoint } from "./draft-sandbox.ts";
+import { draftEndpoint, interfaceNameFor } from "./draft-sandbox.ts";
 import type { Attachment, Sandbox, SandboxPlan } from "./network.ts";
 import type { ChangeCommand } from "./sandbox/commands.ts";
 import { type AttachedEndpoint, gatewayOf, sandboxOf, type SandboxRow } from "./sandbox/sandbox-row.ts";
@@ -37,15 +37,13 @@ export async function connect(
     );
   }
   const used = new Set(row.endpoints.map(({ interfaceName }) => interfaceName));
-  let index = 0;
-  while (used.has(`eth${index}`)) index += 1;
   const endpoint = draftEndpoint(parts.catalog, entry, attachment, {
     plan: {
       containerId: row.containerId,
       containerName: row.containerName,
       ...(row.hostname === undefined ? {} : { hostname: row.hostname }),
     },
-    index,
+    interfaceName: interfaceNameFor(entry.network, attachment, used),
     withHiddenIpv6: parts.ipv6 && plan.ports.length > 0,
   });
   try {

@@ -147,6 +147,8 @@ export interface Networks {
   prune(options: { keep: (network: Network) => boolean; caller: Caller }): Promise<string[]>;
   /** Endpoints on a network, by container id. */
   endpoints(networkId: string): ReadonlyMap<string, Endpoint & { containerName: string }>;
+  /** What can be told of an attachment before it is made. Throws Docker's texts. */
+  check(attachment: Attachment): void;
   /** Live attach and detach of a running container; give the sandbox as it is then. */
   connect(sandbox: Sandbox, plan: SandboxPlan, attachment: Attachment, options: { caller: Caller }): Promise<Sandbox>;
   disconnect(sandbox: Sandbox, plan: SandboxPlan, networkId: string, options: { caller: Caller }): Promise<Sandbox>;

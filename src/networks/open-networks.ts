@@ -6,6 +6,7 @@ import type { EventSink } from "../events/bus.ts";
 import { Catalog, loadDriver } from "./catalog.ts";
 import { createNetwork, type CreateParts, pruneNetworks, removeNetwork } from "./create-network.ts";
 import type { KnownNetwork } from "./driver.ts";
+import { checkAttachment } from "./draft-sandbox.ts";
 import { engineName } from "./engine-name.ts";
 import type { AddressPoolConfig } from "./ipam/choose-subnet.ts";
 import { connect, disconnect } from "./live.ts";
@@ -30,6 +31,13 @@ export interface NetworkConfig {
   readonly fixedCidr?: string | undefined;
   readonly defaultAddressPools?: readonly AddressPoolConfig[] | undefined;
   readonly mtu?: number | undefined;
+  /** Where ports are published that name no address of the host; nothing = everywhere. */
+  readonly bindAddress?: string | undefined;
+  /** Of the default bridge. */
+  readonly icc?: boolean | undefined;
+  readonly masquerade?: boolean | undefined;
+  /** Options that new networks of a driver get, below their own: `bridge=key=value`. */
+  readonly defaultOptions?: readonly string[] | undefined;
 }
 
 export interface OpenNetworksOptions {
@@ -75,7 +83,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
       published: [...sandboxes.rows.values()].flatMap((row) => sandboxes.published(row)),
     }),
   });
-  const settings = { directory, table, mtu, ipv6, log };
+  const settings = { directory, table, mtu, ipv6, log, bindAddress: config.bindAddress ?? "0.0.0.0" };
   const resolver = new ResolverClient({ execRoot, command: options.resolverCommand, log });
   const sandboxes = new Sandboxes({
     catalog,
@@ -106,6 +114,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
     ipv6,
     engine: table,
     pools: config.defaultAddressPools,
+    defaultOptions: config.defaultOptions ?? [],
   };
 
   async function start(): Promise<void> {
@@ -141,6 +150,9 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
       bip: config.bip,
       fixedCidr: config.fixedCidr,
       pools: config.defaultAddressPools,
+      icc: config.icc ?? true,
+      masquerade: config.masquerade ?? true,
+      bindAddress: settings.bindAddress,
     };
     const driver = await loadDriver("bridge");
     for (let attempt = 0, survey = seen, previous = before; ; attempt += 1) {
@@ -175,6 +187,7 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
       }
       return found;
     },
+    check: (attachment) => checkAttachment(catalog.get(attachment.network), attachment),
     connect: (sandbox, plan, attachment, { caller }) => connect(creating, { sandbox, plan, attachment, caller }),
     disconnect: (sandbox, plan, networkId, { caller }) => disconnect(creating, { sandbox, plan, networkId, caller }),
     rename: (containerId, name) => sandboxes.rename(containerId, name),

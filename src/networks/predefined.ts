@@ -15,6 +15,9 @@ export interface PredefinedSettings {
   readonly ipv6: boolean;
   readonly bip: string | undefined;
   readonly fixedCidr: string | undefined;
+  readonly icc: boolean;
+  readonly masquerade: boolean;
+  readonly bindAddress: string;
   readonly pools: readonly AddressPoolConfig[] | undefined;
 }
 
@@ -57,9 +60,9 @@ export function defaultBridge(
     hiddenIpv6Subnet: settings.ipv6 ? hiddenSubnet(settings.bridge, id) : "",
     options: {
       [bridgeOptions.defaultBridge]: "true",
-      [bridgeOptions.icc]: "true",
-      [bridgeOptions.masquerade]: "true",
-      [bridgeOptions.hostBinding]: "0.0.0.0",
+      [bridgeOptions.icc]: String(settings.icc),
+      [bridgeOptions.masquerade]: String(settings.masquerade),
+      [bridgeOptions.hostBinding]: settings.bindAddress,
       [bridgeOptions.name]: settings.bridge,
       [bridgeOptions.mtu]: String(settings.mtu),
     },

@@ -3,11 +3,11 @@ import { fault } from "../base/fault.ts";
 import { newId } from "../base/id.ts";
 import type { EventSink } from "../events/bus.ts";
 import type { Caller } from "../spec/caller.ts";
-import { bridgeOptions } from "./bridge/bridge.ts";
+import { bridgeOptions, gatewayMode } from "./bridge/bridge.ts";
 import type { Catalog } from "./catalog.ts";
 import { boxOf } from "./dns/box-of.ts";
 import type { ResolverClient } from "./dns/resolver-client.ts";
-import { attachmentsOf, draftEndpoint } from "./draft-sandbox.ts";
+import { attachmentsOf, draftEndpoint, interfaceNameFor } from "./draft-sandbox.ts";
 import type { NetworkStore } from "./network.sql.ts";
 import type { PublishedPort, Sandbox, SandboxPlan } from "./network.ts";
 import { elementOf, holdsOf, type Target } from "./publish/elements.ts";
@@ -33,6 +33,8 @@ export interface SandboxParts {
     readonly table: string;
     readonly mtu: number;
     readonly ipv6: boolean;
+    /** Where ports are published that name no address of the host. */
+    readonly bindAddress: string;
     readonly log: (text: string) => void;
   };
 }
@@ -202,7 +204,9 @@ export class Sandboxes {
         );
       }
       const withHiddenIpv6 = settings.ipv6 && plan.ports.length > 0;
-      const endpoint = draftEndpoint(catalog, entry, attachment, { plan, index: endpoints.length, withHiddenIpv6 });
+      const used = new Set(endpoints.map((other) => other.interfaceName));
+      const interfaceName = interfaceNameFor(entry.network, attachment, used);
+      const endpoint = draftEndpoint(catalog, entry, attachment, { plan, interfaceName, withHiddenIpv6 });
       undo.defer(() => {
         catalog.release(endpoint.networkId, endpoint.ipv4);
         catalog.release(endpoint.networkId, endpoint.ipv6);
@@ -237,14 +241,17 @@ export class Sandboxes {
     gateway: AttachedEndpoint,
     refused: ReadonlySet<string>,
   ): PublishedPort[] {
-    const binding =
-      this.#parts.catalog.byId(gateway.networkId)?.network.options[bridgeOptions.hostBinding] ?? "0.0.0.0";
+    const entry = this.#parts.catalog.byId(gateway.networkId);
+    // Docker publishes nothing by drivers that part containers from the host.
+    if (entry?.driver.publishes !== true) return [];
+    const binding = entry.network.options[bridgeOptions.hostBinding] ?? this.#parts.settings.bindAddress;
     const requests =
       binding === "0.0.0.0"
         ? plan.ports
         : plan.ports.map((request) => (request.hostIp === "" ? { ...request, hostIp: binding } : request));
+    const routed = ([4, 6] as const).filter((family) => gatewayMode(entry.network, family) === "routed");
     try {
-      return this.#parts.ports.allocate(requests, owner, refused);
+      return this.#parts.ports.allocate(requests, owner, { avoid: refused, routed });
     } catch (error) {
       if (error instanceof PortConflict) throw explainConflict(error, owner.containerName, gateway.id);
       throw error;

@@ -135,7 +135,7 @@ export function planNetwork(
 
 /** One endpoint of the wire as the networks feature takes it; used by `network connect` too. */
 export function attachment(network: string, endpoint: EndpointSettings): Attachment {
-  const { IPv4Address, IPv6Address } = endpoint.IPAMConfig ?? {};
+  const { IPv4Address, IPv6Address, LinkLocalIPs } = endpoint.IPAMConfig ?? {};
   return {
     network,
     aliases: endpoint.Aliases ?? [],
@@ -145,5 +145,6 @@ export function attachment(network: string, endpoint: EndpointSettings): Attachm
     ...(endpoint.MacAddress ? { mac: endpoint.MacAddress.toLowerCase().replaceAll("-", ":") } : {}),
     ...(endpoint.GwPriority ? { gatewayPriority: endpoint.GwPriority } : {}),
     ...(endpoint.Links?.length ? { links: endpoint.Links } : {}),
+    ...(LinkLocalIPs?.length ? { linkLocalIps: LinkLocalIPs } : {}),
   };
 }

@@ -14,6 +14,7 @@ const IFA_F_NODAD = 0x02;
 const RT_TABLE_MAIN = 254;
 const RT_TABLE_LOCAL = 255;
 const RTN_UNICAST = 1;
+const RT_SCOPE_LINK = 253;
 
 const familyNumber = (family: 4 | 6): number => (family === 4 ? 2 : 10);
 
@@ -34,19 +35,58 @@ export function addAddress(writer: NetlinkWriter, index: number, ip: Ip, prefixL
   });
 }
 
-/** Sets (or with `remove` takes away) the default route of the gateway's family. */
-export function defaultRoute(writer: NetlinkWriter, index: number, gateway: Ip, remove = false): void {
+/**
+ * Sets (or with `remove` takes away) the default route of the gateway's family. Without a value in it the route is by
+ * the link itself.
+ */
+export function defaultRoute(
+  writer: NetlinkWriter,
+  index: number,
+  gateway: { readonly family: 4 | 6; readonly value?: bigint },
+  remove = false,
+): void {
+  writeRoute(writer, index, { gateway, remove });
+}
+
+/** A route by a link, to whom is reached there without a gateway. */
+export function addRoute(writer: NetlinkWriter, index: number, destination: Cidr): void {
+  writeRoute(writer, index, { gateway: { family: destination.family }, destination, remove: false });
+}
+
+function writeRoute(
+  writer: NetlinkWriter,
+  index: number,
+  route: {
+    readonly gateway: { readonly family: 4 | 6; readonly value?: bigint };
+    readonly destination?: Cidr;
+    readonly remove: boolean;
+  },
+): void {
+  const { gateway, destination, remove } = route;
+  const { family, value } = gateway;
   const flags = remove ? NLM_F_ACK : NLM_F_ACK | NLM_F_CREATE | 0x100; /* NLM_F_REPLACE */
-  writer.message("set default route", remove ? RTM_DELROUTE : RTM_NEWROUTE, flags, () => {
-    writer.u8(familyNumber(gateway.family)).u8(0).u8(0).u8(0);
-    writer
-      .u8(RT_TABLE_MAIN)
-      .u8(remove ? 0 : 3 /* RTPROT_BOOT */)
-      .u8(0)
-      .u8(RTN_UNICAST)
-      .u32(0);
-    writer.attribute(RTA.gateway, ipBytes(gateway)).attribute(RTA.oif, index);
-  });
+  const scope = value === undefined && family === 4 ? RT_SCOPE_LINK : 0;
+  writer.message(
+    destination === undefined ? "set default route" : "set route",
+    remove ? RTM_DELROUTE : RTM_NEWROUTE,
+    flags,
+    () => {
+      writer
+        .u8(familyNumber(family))
+        .u8(destination?.prefixLength ?? 0)
+        .u8(0)
+        .u8(0);
+      writer
+        .u8(RT_TABLE_MAIN)
+        .u8(remove ? 0 : 3 /* RTPROT_BOOT */)
+        .u8(scope)
+        .u8(RTN_UNICAST)
+        .u32(0);
+      if (destination !== undefined) writer.attribute(RTA.destination, ipBytes({ family, value: destination.start }));
+      if (value !== undefined) writer.attribute(RTA.gateway, ipBytes({ family, value }));
+      writer.attribute(RTA.oif, index);
+    },
+  );
 }
 
 export interface Address {

@@ -2,6 +2,18 @@ import { createHash } from "node:crypto";
 import { EngineError } from "../../base/errors.ts";
 import { formatIp, parseCidr, parseIp } from "../../base/ip.ts";
 import type { KnownNetwork, NetworkDriver } from "../driver.ts";
+import { endpointSysctls } from "../endpoint-options.ts";
+import {
+  anyText,
+  checkOptions,
+  isAddress,
+  isBoolean,
+  isLinkName,
+  isOneOf,
+  isWhole,
+  type OptionCheck,
+  readBoolean,
+} from "../options.ts";
 
 /** Options of Docker's bridge driver that have an effect here. */
 export const bridgeOptions = {
@@ -11,55 +23,54 @@ export const bridgeOptions = {
   hostBinding: "com.docker.network.bridge.host_binding_ipv4",
   defaultBridge: "com.docker.network.bridge.default_bridge",
   mtu: "com.docker.network.driver.mtu",
+  mode4: "com.docker.network.bridge.gateway_mode_ipv4",
+  mode6: "com.docker.network.bridge.gateway_mode_ipv6",
+  source4: "com.docker.network.host_ipv4",
+  source6: "com.docker.network.host_ipv6",
+  interfacePrefix: "com.docker.network.container_iface_prefix",
 } as const;
 
-const booleans: Readonly<Record<string, boolean>> = {
-  true: true,
-  "1": true,
-  t: true,
-  false: false,
-  "0": false,
-  f: false,
+/** How containers of one address family are reached, and reach. */
+export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
+const gatewayModes = ["nat", "nat-unprotected", "routed", "isolated"] as const;
+
+const known: Readonly<Record<string, OptionCheck>> = {
+  [bridgeOptions.name]: isLinkName,
+  [bridgeOptions.icc]: isBoolean,
+  [bridgeOptions.masquerade]: isBoolean,
+  [bridgeOptions.hostBinding]: isAddress(),
+  [bridgeOptions.mtu]: isWhole(68, 65_535),
+  [bridgeOptions.mode4]: isOneOf(...gatewayModes),
+  [bridgeOptions.mode6]: isOneOf(...gatewayModes),
+  [bridgeOptions.source4]: isAddress(4),
+  [bridgeOptions.source6]: isAddress(6),
+  [bridgeOptions.interfacePrefix]: isLinkName,
+  // Clients that copy a network's options send these back.
+  [bridgeOptions.defaultBridge]: isOneOf("false"),
+  "com.docker.network.enable_ipv4": isBoolean,
+  "com.docker.network.enable_ipv6": isBoolean,
+  "com.docker.network.bridge.inhibit_ipv4": isOneOf("false"),
+  "com.docker.network.bridge.trusted_host_interfaces": anyText,
 };
 
 /** A Linux bridge of the host; containers are its ports. */
 export const bridge: NetworkDriver = {
   addressed: true,
   creatable: true,
+  publishes: true,
 
-  check({ options }) {
-    for (const key of [bridgeOptions.icc, bridgeOptions.masquerade]) {
-      const value = options[key];
-      if (value !== undefined && booleans[value.toLowerCase()] === undefined) {
-        throw new EngineError("invalid", `network option ${key}: ${JSON.stringify(value)} is neither true nor false`);
-      }
-    }
-    const name = options[bridgeOptions.name];
-    // dev_valid_name() of the kernel, and nothing that needs quoting in an nft script
-    if (name !== undefined && !/^[A-Za-z][A-Za-z0-9_.-]{0,14}$/.test(name)) {
-      throw new EngineError(
-        "invalid",
-        `network option ${bridgeOptions.name}: ${JSON.stringify(name)} is no name for an interface`,
-      );
-    }
-    const mtu = options[bridgeOptions.mtu];
-    if (mtu !== undefined && (!/^[0-9]{1,5}$/.test(mtu) || Number(mtu) < 68 || Number(mtu) > 65535)) {
-      throw new EngineError(
-        "invalid",
-        `network option ${bridgeOptions.mtu}: ${JSON.stringify(mtu)} is not between 68 and 65535`,
-      );
-    }
-    const binding = options[bridgeOptions.hostBinding];
-    if (binding !== undefined && parseIp(binding) === undefined) {
-      throw new EngineError(
-        "invalid",
-        `network option ${bridgeOptions.hostBinding}: ${JSON.stringify(binding)} is no address`,
-      );
+  check({ options, internal }) {
+    checkOptions("network option", options, known);
+    for (const key of [bridgeOptions.mode4, bridgeOptions.mode6]) {
+      if (options[key] === "isolated" && !internal)
+        throw new EngineError("invalid", `gateway mode 'isolated' can only be used for an internal network`); // moby's text
     }
   },
 
   async up(network, { kernel, mtu }) {
-    const addresses = network.ipam.pools.map((pool) => `${pool.gateway}/${parseCidr(pool.subnet)?.prefixLength}`);
+    const addresses = network.ipam.pools
+      .filter((pool) => gatewayMode(network, pool.subnet.includes(":") ? 6 : 4) !== "isolated")
+      .map((pool) => `${pool.gateway}/${parseCidr(pool.subnet)?.prefixLength}`);
     const [gateway] = network.ipam.pools.map(({ gateway: text }) => text).filter((text) => !text.includes(":"));
     if (network.hiddenIpv6Subnet !== "" && gateway !== undefined) addresses.push(`${hiddenIpv6(network, gateway)}/64`);
     await kernel.call({
@@ -77,15 +88,18 @@ export const bridge: NetworkDriver = {
     if (endpoint.ipv4 !== "") addresses.push(`${endpoint.ipv4}/${endpoint.ipv4PrefixLength}`);
     if (endpoint.ipv6 !== "") addresses.push(`${endpoint.ipv6}/${endpoint.ipv6PrefixLength}`);
     if (endpoint.hiddenIpv6 !== "") addresses.push(`${endpoint.hiddenIpv6}/64`);
+    for (const text of endpoint.linkLocalIps ?? []) addresses.push(`${text}/${text.includes(":") ? 64 : 16}`);
+    const sysctls = endpointSysctls(endpoint);
     return {
       hostName: endpoint.hostName,
       bridge: bridgeName(network),
       name: endpoint.interfaceName,
       mac: endpoint.mac,
       mtu: mtuOf(network, mtu),
-      isolated: !flag(network, bridgeOptions.icc, true),
+      isolated: !readBoolean(network.options[bridgeOptions.icc], true),
       addresses,
       gateways: gateway ? [endpoint.ipv4Gateway, endpoint.ipv6Gateway].filter((text) => text !== "") : [],
+      ...(Object.keys(sysctls).length === 0 ? {} : { sysctls }),
     };
   },
 
@@ -93,9 +107,13 @@ export const bridge: NetworkDriver = {
     return {
       name: bridgeName(network),
       internal: network.internal,
-      masquerade: flag(network, bridgeOptions.masquerade, true),
+      masquerade: readBoolean(network.options[bridgeOptions.masquerade], true),
       subnets: network.ipam.pools.map(({ subnet }) => subnet),
       proxied6: network.hiddenIpv6Subnet !== "",
+      mode4: gatewayMode(network, 4),
+      mode6: gatewayMode(network, 6),
+      source4: network.options[bridgeOptions.source4] ?? "",
+      source6: network.options[bridgeOptions.source6] ?? "",
     };
   },
 };
@@ -110,9 +128,9 @@ export function hiddenIpv6(network: Pick<KnownNetwork, "hiddenIpv6Subnet">, ipv4
   return subnet === undefined || ip === undefined ? "" : formatIp({ family: 6, value: subnet.start | ip.value });
 }
 
-function flag(network: KnownNetwork, option: string, otherwise: boolean): boolean {
-  const text = network.options[option];
-  return text === undefined ? otherwise : (booleans[text.toLowerCase()] ?? otherwise);
+export function gatewayMode({ options }: Pick<KnownNetwork, "options">, family: 4 | 6): GatewayMode {
+  const text = options[family === 4 ? bridgeOptions.mode4 : bridgeOptions.mode6];
+  return gatewayModes.find((mode) => mode === text) ?? "nat";
 }
 
 const mtuOf = (network: KnownNetwork, otherwise: number): number =>

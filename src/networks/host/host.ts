@@ -4,6 +4,7 @@ import type { NetworkDriver } from "../driver.ts";
 export const host: NetworkDriver = {
   addressed: false,
   creatable: false,
+  publishes: false,
   check() {},
   async up() {},
   async down() {},

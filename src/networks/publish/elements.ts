@@ -20,6 +20,8 @@ function placeOf(port: PublishedPort, target: Target) {
   if (host === undefined) return undefined;
   const inside = parseIp(host.family === 4 ? target.ipv4 : target.ipv6);
   if (inside === undefined) return undefined;
+  // No port of the host: the container's own address is reached by routers.
+  if (port.hostPort === 0) return { host, inside, map: `routed${host.family}` };
   return { host, inside, map: `${host.value === 0n ? "any" : "at"}${host.family}` };
 }
 
@@ -27,6 +29,10 @@ function placeOf(port: PublishedPort, target: Target) {
 export function elementOf(port: PublishedPort, target: Target): MapElement | undefined {
   const place = placeOf(port, target);
   if (place === undefined) return undefined;
+  if (port.hostPort === 0) {
+    const service = [Uint8Array.of(protocolNumber[port.protocol]), portBytes(port.containerPort)];
+    return { map: place.map, key: concatenated(ipBytes(place.inside), ...service) };
+  }
   const service = [Uint8Array.of(protocolNumber[port.protocol]), portBytes(port.hostPort)];
   return {
     map: place.map,
@@ -40,6 +46,7 @@ export function elementText(port: PublishedPort, target: Target): { map: string;
   const place = placeOf(port, target);
   if (place === undefined) return undefined;
   const inside = place.host.family === 4 ? target.ipv4 : target.ipv6;
+  if (port.hostPort === 0) return { map: place.map, text: `${inside} . ${port.protocol} . ${port.containerPort}` };
   const key = `${place.host.value === 0n ? "" : `${port.hostIp} . `}${port.protocol} . ${port.hostPort}`;
   return { map: place.map, text: `${key} : ${inside} . ${port.containerPort}` };
 }
@@ -50,7 +57,7 @@ export function elementText(port: PublishedPort, target: Target): { map: string;
  */
 export function holdsOf(all: readonly PublishedPort[]): PortHold[] {
   const relays = new Set(relayed(all));
-  const ports = all.filter((port) => !relays.has(port));
+  const ports = all.filter((port) => port.hostPort !== 0 && !relays.has(port));
   const holds = new Map<string, PortHold>();
   const wild = (port: PublishedPort, ip: string): boolean =>
     ports.some((other) => other.protocol === port.protocol && other.hostPort === port.hostPort && other.hostIp === ip);

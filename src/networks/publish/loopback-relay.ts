@@ -80,7 +80,9 @@ const relaysPerContainer = 256;
 
 /** The ports that a relay listens on. The same answer for the same ports, so that closing finds what opening made. */
 export function relayed(ports: readonly PublishedPort[]): PublishedPort[] {
-  const wanted = ports.filter(({ protocol, hostIp }) => protocol === "tcp" && (hostIp === "::" || hostIp === "::1"));
+  const wanted = ports.filter(
+    ({ protocol, hostIp, hostPort }) => protocol === "tcp" && hostPort !== 0 && (hostIp === "::" || hostIp === "::1"),
+  );
   return wanted.length > relaysPerContainer ? [] : wanted;
 }
 

@@ -46,16 +46,26 @@ export class PortTable {
 
   /**
    * Gives a port for each request, all or none. `avoid` holds `protocol port` texts that the kernel refused a moment
-   * ago. Throws PortConflict.
+   * ago. Of address families that are routed the container's own address is reached: they take no port of the host (0).
+   * Throws PortConflict.
    */
-  allocate(requests: readonly PortRequest[], owner: PortOwner, avoid: ReadonlySet<string>): PublishedPort[] {
+  allocate(
+    requests: readonly PortRequest[],
+    owner: PortOwner,
+    options: { avoid: ReadonlySet<string>; routed: readonly (4 | 6)[] },
+  ): PublishedPort[] {
+    const { avoid, routed } = options;
     const given: PublishedPort[] = [];
     try {
       for (const request of requests) {
-        const hostIps = request.hostIp === "" ? this.#wildcards : [request.hostIp];
+        const all = request.hostIp === "" ? this.#wildcards : [request.hostIp];
+        const isRouted = (hostIp: string): boolean => routed.includes(hostIp.includes(":") ? 6 : 4);
+        for (const hostIp of all.filter(isRouted)) given.push({ ...portOf(request), hostIp, hostPort: 0 });
+        const hostIps = all.filter((hostIp) => !isRouted(hostIp));
+        if (hostIps.length === 0) continue;
         const hostPort = this.#find(request, hostIps, avoid);
         for (const hostIp of hostIps) {
-          const port = { containerPort: request.containerPort, protocol: request.protocol, hostIp, hostPort };
+          const port = { ...portOf(request), hostIp, hostPort };
           this.adopt([port], owner);
           given.push(port);
         }
@@ -70,6 +80,7 @@ export class PortTable {
   /** Marks ports of a sandbox that exists. */
   adopt(ports: readonly PublishedPort[], owner: PortOwner): void {
     for (const { protocol, hostPort, hostIp } of ports) {
+      if (hostPort === 0) continue;
       const key = `${protocol} ${hostPort}`;
       const entry = { hostIp, containerId: owner.containerId, containerName: owner.containerName };
       this.#taken.set(key, [...(this.#taken.get(key) ?? []), entry]);
@@ -127,6 +138,8 @@ export class PortTable {
     return undefined;
   }
 }
+
+const portOf = ({ containerPort, protocol }: PortRequest) => ({ containerPort, protocol });
 
 /** Whether two host addresses of one port stand in each other's way. */
 function meet(one: string, other: string): boolean {

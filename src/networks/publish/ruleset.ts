@@ -1,3 +1,4 @@
+import type { GatewayMode } from "../bridge/bridge.ts";
 import type { PublishedPort } from "../network.ts";
 import { elementText, type Target } from "./elements.ts";
 
@@ -10,6 +11,11 @@ export interface FirewalledBridge {
   readonly subnets: readonly string[];
   /** The network has no IPv6 of its own: what is published on IPv6 comes to its containers from the bridge's address. */
   readonly proxied6: boolean;
+  readonly mode4: GatewayMode;
+  readonly mode6: GatewayMode;
+  /** The address that its containers leave with; empty = that of the interface. */
+  readonly source4: string;
+  readonly source6: string;
 }
 
 export interface FirewallState {
@@ -26,11 +32,21 @@ export function ruleset(state: FirewallState): string {
   const { table, bridges } = state;
   const names = (wanted: (bridge: FirewalledBridge) => boolean): string =>
     elements(bridges.filter(wanted).map(({ name }) => `"${name}"`));
-  const maps = new Map<string, string[]>(["any4", "at4", "any6", "at6"].map((map) => [map, []]));
+  const maps = new Map<string, string[]>(["any4", "at4", "any6", "at6", "routed4", "routed6"].map((map) => [map, []]));
   for (const { port, target } of state.published) {
     const element = elementText(port, target);
     if (element !== undefined) maps.get(element.map)?.push(element.text);
   }
+  const set = (name: string, type: string): string => `set ${name} { type ${type}; ${elements(maps.get(name) ?? [])} }`;
+  const sources = (family: 4 | 6): string =>
+    elements(
+      bridges.flatMap((bridge) => {
+        const source = family === 4 ? bridge.source4 : bridge.source6;
+        return source === "" ? [] : [`"${bridge.name}" : ${source}`];
+      }),
+    );
+  const natted = (family: 4 | 6) => (bridge: FirewalledBridge) =>
+    bridge.masquerade && !bridge.internal && (family === 4 ? bridge.mode4 : bridge.mode6) !== "routed";
   const map = (name: string, type: string): string => `map ${name} { type ${type}; ${elements(maps.get(name) ?? [])} }`;
   return `table inet ${table}
 delete table inet ${table}
@@ -41,7 +57,14 @@ table inet ${table} {
   ${map("at6", "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service")}
   set bridges { type ifname; ${names(() => true)} }
   set internal { type ifname; ${names(({ internal }) => internal)} }
-  set outward { type ifname; ${names(({ masquerade, internal }) => masquerade && !internal)} }
+  set outward4 { type ifname; ${names(natted(4))} }
+  set outward6 { type ifname; ${names(natted(6))} }
+  set unprotected4 { type ifname; ${names(({ mode4 }) => mode4 === "nat-unprotected")} }
+  set unprotected6 { type ifname; ${names(({ mode6 }) => mode6 === "nat-unprotected")} }
+  ${set("routed4", "ipv4_addr . inet_proto . inet_service")}
+  ${set("routed6", "ipv6_addr . inet_proto . inet_service")}
+  map source4 { type ifname : ipv4_addr; ${sources(4)} }
+  map source6 { type ifname : ipv6_addr; ${sources(6)} }
   set proxied6 { type ifname; ${names(({ proxied6 }) => proxied6)} }
   set same { type ifname . ifname; ${elements(bridges.map(({ name }) => `"${name}" . "${name}"`))} }
   chain publish4 {
@@ -77,6 +100,10 @@ table inet ${table} {
     oifname @internal drop
     oifname @bridges ct state established,related accept
     oifname @bridges ct status dnat accept
+    oifname @unprotected4 meta nfproto ipv4 iifname != @bridges accept
+    oifname @unprotected6 meta nfproto ipv6 iifname != @bridges accept
+    oifname @bridges ip daddr . meta l4proto . th dport @routed4 accept
+    oifname @bridges ip6 daddr . meta l4proto . th dport @routed6 accept
     oifname @bridges drop
   }
   chain hairpin {
@@ -86,7 +113,10 @@ table inet ${table} {
     type nat hook postrouting priority 95; policy accept;
     ct status dnat oifname @bridges jump hairpin
     iifname . oifname @same accept
-    iifname @outward masquerade
+    snat ip to iifname map @source4
+    snat ip6 to iifname map @source6
+    iifname @outward4 meta nfproto ipv4 masquerade
+    iifname @outward6 meta nfproto ipv6 masquerade
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
     oifname @proxied6 meta nfproto ipv6 ct status dnat masquerade
   }

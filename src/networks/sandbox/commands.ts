@@ -1,4 +1,7 @@
+import type { ErrorKind } from "../../base/errors.ts";
+import type { ChildKind } from "../../kernel/netlink/child-link.ts";
 import type { MapElement } from "../../kernel/nft/elements.ts";
+import type { EgressRules } from "../egress/table.ts";
 import type { Protocol } from "../network.ts";
 
 /** What the main thread asks of the kernel Worker. Plain data: it is cloned between the threads. */
@@ -9,6 +12,8 @@ export type Command =
   | { readonly op: "hold"; readonly publish: PublishCommand }
   | { readonly op: "bridge-up"; readonly bridge: BridgeCommand }
   | { readonly op: "bridge-down"; readonly name: string }
+  | { readonly op: "parent-up"; readonly parent: ParentCommand }
+  | { readonly op: "parent-down"; readonly parent: ParentCommand; readonly stillUsed: boolean }
   | { readonly op: "survey" }
   | {
       readonly op: "sweep";
@@ -27,9 +32,11 @@ export interface SandboxCommand {
   readonly links: readonly LinkCommand[];
   readonly sysctls: Readonly<Record<string, string>>;
   readonly publish: PublishCommand;
+  /** A table for the container's own namespace. */
+  readonly egress?: EgressRules;
 }
 
-/** One veth pair into a bridge. */
+/** One interface of a container: one end of a veth pair into a bridge, or a child of a link of the host. */
 export interface LinkCommand {
   readonly hostName: string;
   readonly bridge: string;
@@ -41,6 +48,14 @@ export interface LinkCommand {
   readonly addresses: readonly string[];
   /** Default routes by this link. */
   readonly gateways: readonly string[];
+  /** In place of a veth pair: a link that shares the wire of another one, which is made here if it is a VLAN. */
+  readonly child?: { readonly what: ChildKind; readonly parent: string };
+  /** Default routes by the link itself, where there is nobody to send to (ipvlan l3). */
+  readonly defaultDevice?: boolean;
+  /** Keys below net/, for this link. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Bits a second, 0 = not limited: to the container, and from it. */
+  readonly rate?: { readonly inBps: number; readonly outBps: number };
 }
 
 /** Ports to hold and elements to add (or, in close, to release and remove). */
@@ -66,6 +81,7 @@ export interface ChangeCommand {
   readonly gateways: readonly { readonly name: string; readonly gateway: string }[];
   readonly unpublish: PublishCommand;
   readonly publish: PublishCommand;
+  readonly egress?: EgressRules;
 }
 
 export interface BridgeCommand {
@@ -73,6 +89,17 @@ export interface BridgeCommand {
   readonly mac: string;
   readonly mtu: number;
   readonly addresses: readonly string[];
+}
+
+/** A parent of macvlan and ipvlan links. */
+export interface ParentCommand {
+  /** `eth0`, or `eth0.50` which is made when it is not there; the name of a link to make where `own`. */
+  readonly name: string;
+  readonly own: boolean;
+  readonly mtu: number;
+  readonly kind: "macvlan" | "ipvlan";
+  /** The host's own way to the containers: a macvlan link of this name, an address and what is reached by it. */
+  readonly hostAccess?: { readonly name: string; readonly address: string; readonly routes: readonly string[] };
 }
 
 /** The host's networks: destinations and links that a new pool must keep away from. */
@@ -91,6 +118,8 @@ export interface Failure {
   readonly message: string;
   /** errno name, or `sysctl`: a setting of the container was refused. */
   readonly code: string;
+  /** Of an error that is meant for users as it is. */
+  readonly kind?: ErrorKind;
   /** The hold that could not be had. */
   readonly hold?: PortHold;
 }

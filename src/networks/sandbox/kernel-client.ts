@@ -13,6 +13,9 @@ export class KernelFailure extends Error {
   }
 }
 
+const failureOf = (failure: Failure): Error =>
+  failure.kind === undefined ? new KernelFailure(failure) : new EngineError(failure.kind, failure.message);
+
 // Kernel work takes about a millisecond; half a minute means that the machine or the thread is stuck.
 const answerWithinMs = 30_000;
 
@@ -79,7 +82,7 @@ export class KernelClient {
     const pending = this.#pending.get(reply.id);
     if (pending === undefined) return;
     this.#pending.delete(reply.id);
-    if ("failure" in reply) pending.reject(new KernelFailure(reply.failure));
+    if ("failure" in reply) pending.reject(failureOf(reply.failure));
     else pending.resolve(reply.value);
   }
 

@@ -1,3 +1,4 @@
+import { EngineError } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import type { Command, Failure, Reply, Request } from "./commands.ts";
 import { stopForgetting } from "./forget-flows.ts";
@@ -7,6 +8,7 @@ import { changeSandbox, closeSandbox, openSandbox, SysctlError } from "./open-sa
 import { findHolder } from "./port-holder.ts";
 import { holdPorts, PortTakenError, releaseAllPorts } from "./port-holds.ts";
 import { closeSpares, refillSoon } from "./spare-netns.ts";
+import { parentDown, parentUp } from "./parent-links.ts";
 import { rulesInstalled, unwatchRules, watchRules } from "./watch-rules.ts";
 
 // The one thread of the engine that changes network namespaces. Only synchronous code; one command at a time.
@@ -31,6 +33,10 @@ function run(command: Command): unknown {
       return bridgeUp(host, command.bridge);
     case "bridge-down":
       return bridgeDown(host, command.name);
+    case "parent-up":
+      return parentUp(host, command.parent);
+    case "parent-down":
+      return parentDown(host, command.parent, command.stillUsed);
     case "survey":
       return survey(host);
     case "sweep":
@@ -61,6 +67,7 @@ function failureOf(error: unknown): Failure {
   const first = error instanceof SuppressedError ? error.suppressed : error;
   if (first instanceof PortTakenError) return { message: first.message, code: first.code, hold: first.hold };
   if (first instanceof SysctlError) return { message: first.message, code: "sysctl" };
+  if (first instanceof EngineError) return { message: first.message, code: "", kind: first.kind };
   if (first instanceof SyscallError) return { message: first.message, code: first.code };
   return { message: first instanceof Error ? first.message : String(first), code: "" };
 }

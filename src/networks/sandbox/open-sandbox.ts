@@ -3,10 +3,14 @@ import { fault } from "../../base/fault.ts";
 import { type Ip, parseCidr, parseIp } from "../../base/ip.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { addAddress, defaultRoute } from "../../kernel/netlink/address.ts";
+import { addChildLink } from "../../kernel/netlink/child-link.ts";
 import { addVeth, deleteLink, findLink, setBridgePort, setUp } from "../../kernel/netlink/link.ts";
 import { NetlinkSocket } from "../../kernel/netlink/netlink-socket.ts";
 import { NetlinkWriter } from "../../kernel/netlink/writer.ts";
+import { limitRate } from "../../kernel/netlink/qdisc.ts";
+import { replaceTable } from "../../kernel/nft/table.ts";
 import { enterNetns, pinNetns, unpinNetns } from "../../kernel/ns.ts";
+import { type EgressRules, egressRules } from "../egress/table.ts";
 import type { ChangeCommand, LinkCommand, PublishCommand, SandboxCommand } from "./commands.ts";
 import type { HostSockets } from "./host.ts";
 import { forgetFlows } from "./forget-flows.ts";
@@ -40,12 +44,14 @@ export function openSandbox(host: HostSockets, sandbox: SandboxCommand): void {
     ),
   );
   const sysctls = Object.entries(sandbox.sysctls);
-  if (sandbox.links.length + sysctls.length > 0) {
+  const { egress } = sandbox;
+  if (sandbox.links.length + sysctls.length > 0 || egress !== undefined) {
     away(
       () => enterNetns(netnsFd),
       () => {
         configure(sandbox.links);
         for (const [key, value] of sysctls) writeSysctl(key, value, false);
+        if (egress !== undefined) allowOnly(egress);
       },
     );
   }
@@ -87,6 +93,7 @@ export function changeSandbox(host: HostSockets, change: ChangeCommand): void {
       configure(change.add);
       removeLinks({ ...host, route: inside }, change.remove);
       moveDefaultRoutes(inside, change.gateways);
+      if (change.egress !== undefined) allowOnly(change.egress);
     },
   );
   removeElements(host, change.unpublish);
@@ -102,6 +109,20 @@ function addLinks(host: HostSockets, netnsFd: number, links: readonly LinkComman
   if (links.length === 0) return;
   const writer = new NetlinkWriter();
   for (const link of links) {
+    if (link.child !== undefined) {
+      const parent = findLink(host.route, link.child.parent);
+      if (parent === undefined) throw new SyscallError("find parent interface", 19 /* ENODEV */, link.child.parent);
+      const { kind } = link.child.what;
+      addChildLink(writer, {
+        what: link.child.what,
+        parentIndex: parent.index,
+        name: link.name,
+        ...(kind === "ipvlan" ? {} : { mac: link.mac }),
+        mtu: Math.min(link.mtu, parent.mtu),
+        netnsFd,
+      });
+      continue;
+    }
     const bridge = findLink(host.route, link.bridge);
     if (bridge === undefined) throw new SyscallError("find bridge", 19 /* ENODEV */, link.bridge);
     addVeth(writer, {
@@ -115,10 +136,18 @@ function addLinks(host: HostSockets, netnsFd: number, links: readonly LinkComman
   // Hairpin: with br_netfilter a container that calls its own published port is bridged back out of the port it came by.
   const ports = new NetlinkWriter();
   for (const link of links) {
-    const port = findLink(host.route, link.hostName);
-    if (port !== undefined) setBridgePort(ports, port.index, { hairpin: true, isolated: link.isolated });
+    const port = link.child === undefined ? findLink(host.route, link.hostName) : undefined;
+    if (port === undefined) continue;
+    setBridgePort(ports, port.index, { hairpin: true, isolated: link.isolated });
+    if (link.rate !== undefined && link.rate.inBps > 0) limitRate(ports, port.index, link.rate.inBps);
   }
   host.route.request(ports);
+}
+
+/** Inside: only these may be reached. */
+function allowOnly(egress: EgressRules): void {
+  using inside = NetlinkSocket.open("netfilter");
+  replaceTable(inside, egressRules(egress));
 }
 
 /** Inside: brings links up and gives them addresses and routes. */
@@ -132,7 +161,7 @@ function configure(links: readonly LinkCommand[]): void {
     if (index === undefined) throw new SyscallError("find link", 19 /* ENODEV */, link.name);
     if (link.addresses.some((address) => address.includes(":"))) {
       writeSysctl(`net.ipv6.conf.${link.name}.accept_dad`, "0", true);
-      writeSysctl(`net.ipv6.conf.${link.name}.disable_ipv6`, "0", true);
+      writeSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, "0", true);
     }
     setUp(writer, index);
     for (const text of link.addresses) {
@@ -143,8 +172,17 @@ function configure(links: readonly LinkCommand[]): void {
     for (const gateway of link.gateways.map(parseIp)) {
       if (gateway !== undefined) defaultRoute(writer, index, gateway);
     }
+    if (link.defaultDevice === true) defaultDevice(writer, index, link.addresses);
+    if (link.rate !== undefined && link.rate.outBps > 0) limitRate(writer, index, link.rate.outBps);
   }
   inside.request(writer);
+  for (const link of links)
+    for (const [key, value] of Object.entries(link.sysctls ?? {})) writeSysctl(key, value, false);
+}
+
+function defaultDevice(writer: NetlinkWriter, index: number, addresses: readonly string[]): void {
+  for (const family of [4, 6] as const)
+    if (addresses.some((text) => text.includes(":") === (family === 6))) defaultRoute(writer, index, { family });
 }
 
 function moveDefaultRoutes(inside: NetlinkSocket, gateways: ChangeCommand["gateways"]): void {
@@ -214,7 +252,7 @@ function forwardIpv6(): void {
 
 /** In the thread's namespace. `optional`: an older or IPv6-less kernel may lack the key. */
 function writeSysctl(key: string, value: string, optional: boolean): void {
-  const path = `/proc/sys/${key.replaceAll(".", "/")}`;
+  const path = `/proc/sys/${key.includes("/") ? key : key.replaceAll(".", "/")}`;
   try {
     writeFileSync(path, value);
   } catch (error) {

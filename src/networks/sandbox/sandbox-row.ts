@@ -10,6 +10,9 @@ export interface AttachedEndpoint extends Endpoint {
   readonly gatewayPriority: number;
   /** `container:alias`. */
   readonly links?: readonly string[];
+  readonly linkLocalIps?: readonly string[];
+  /** As Docker writes them: with IFNAME in the interface's place. */
+  readonly sysctls?: string;
 }
 
 /** A sandbox as it is meant (and, once opened, as it is). Kept as JSON. */
@@ -44,7 +47,15 @@ export function sandboxOf(row: SandboxRow): Sandbox {
 }
 
 export function endpointOf(attached: AttachedEndpoint): Endpoint {
-  const { hostName: _1, hiddenIpv6: _2, gatewayPriority: _3, links: _4, ...endpoint } = attached;
+  const {
+    hostName: _1,
+    hiddenIpv6: _2,
+    gatewayPriority: _3,
+    links: _4,
+    linkLocalIps: _5,
+    sysctls: _6,
+    ...endpoint
+  } = attached;
   return endpoint;
 }
 

@@ -7,7 +7,10 @@ import {
 } from "../../kernel/nft/elements.ts";
 import type { HostSockets } from "./host.ts";
 
-const sets = ["any4", "at4", "any6", "at6", "bridges", "same", "internal", "outward", "proxied6"];
+const sets = [
+  ...["any4", "at4", "any6", "at6", "routed4", "routed6", "bridges", "same", "internal", "proxied6"],
+  ...["outward4", "outward6", "unprotected4", "unprotected6", "source4", "source6"],
+];
 
 /** The table as the engine left it; undefined until it was installed once. */
 let expected: { shape: string; elements: Map<string, number>; besideDocker: string } | undefined;
