@@ -97,6 +97,10 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
         bip: config.bip || undefined,
         fixedCidr: config["fixed-cidr"] || undefined,
         mtu: config.mtu,
+        bindAddress: config.ip,
+        icc: config.icc,
+        masquerade: config["ip-masq"],
+        defaultOptions: config["default-network-opt"],
         defaultAddressPools: config["default-address-pool"].length > 0 ? config["default-address-pool"] : undefined,
       },
       resolverCommand: () => [...selfCommand(), "dns", "--exec-root", execRoot],
@@ -112,7 +116,10 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
 
   const registries = openRegistries(registrySettings(config, environment));
   const content = new ContentStore({ root: join(dataRoot, "content") });
-  const images = await openImages({ db: store.db, content, snapshotter, events, registries });
+  const images = await openImages({
+    ...{ db: store.db, content, snapshotter, events, registries },
+    workFolder: join(dataRoot, "work"),
+  });
   const volumes = openVolumes({
     db: store.db,
     dataRoot,

@@ -159,6 +159,22 @@ export const switches: Kind<Readonly<Record<string, boolean>>> = {
   show: showMap,
 };
 
+/** `driver=key=value`; in the file an object of objects, as dockerd has it. */
+export const driverOptions: Kind<readonly string[]> = {
+  word: "driver=key=value",
+  repeatable: true,
+  fromFlag: (values) => {
+    for (const value of values)
+      if (!/^[^=]+=[^=]+=/.test(value)) throw new Error(`${value}: not like driver=key=value`);
+    return values;
+  },
+  fromJson: (value) =>
+    Object.entries(map(value)).flatMap(([driver, options]) =>
+      Object.entries(map(options)).map(([key, item]) => `${driver}=${key}=${string(item)}`),
+    ),
+  show: (value) => value.join(", "),
+};
+
 const reservedRuntimes = ["crun", "runc"];
 export const runtimes: Kind<Readonly<Record<string, RuntimeSetting>>> = {
   word: "runtime",
