@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { AsyncQueue } from "../base/async-queue.ts";
 import { EngineError } from "../base/errors.ts";
 import { type Packet, PacketSchema, type Stat } from "../spec/buildkit/files.gen.ts";
 import { FileSync } from "../spec/buildkit/session-files.gen.ts";
@@ -27,7 +28,8 @@ export interface FileReceiver {
   entry(stat: Stat): Promise<FileSink | undefined> | FileSink | undefined;
 }
 
-const kind = { stat: 0, request: 1, data: 2, end: 3, error: 4 };
+/** Kinds of packets. */
+export const packetKind = { stat: 0, request: 1, data: 2, end: 3, error: 4 };
 /** A folder of more than this many entries is a mistake (a root folder as context), not a context. */
 const maxEntries = 5_000_000;
 
@@ -45,7 +47,9 @@ export async function pullFiles(
   setRepeated(headers, "followpaths", selection.followPaths ?? []);
   setRepeated(headers, "include-patterns", selection.includePatterns ?? []);
   setRepeated(headers, "exclude-patterns", selection.excludePatterns ?? []);
-  const out = new PacketQueue();
+  const out = new AsyncQueue<Packet>();
+  // the client takes what it can; nothing here depends on when
+  const tell = (packet: { type: number; ID?: number }): void => void out.push(create(PacketSchema, packet));
   const sinks = new Map<number, FileSink>();
   const answers = session
     .client(FileSync)
@@ -56,12 +60,12 @@ export async function pullFiles(
   const maybeEnd = (): void => {
     if (!listed || sinks.size > 0 || ending) return;
     ending = true;
-    out.push({ type: kind.end });
+    tell({ type: packetKind.end });
   };
   try {
     for await (const packet of answers) {
       switch (packet.type) {
-        case kind.stat: {
+        case packetKind.stat: {
           if (!packet.stat) {
             listed = true;
             maybeEnd();
@@ -73,10 +77,10 @@ export async function pullFiles(
           const sink = await options.receiver.entry(packet.stat);
           if (!sink) break;
           sinks.set(id, sink);
-          out.push({ type: kind.request, ID: id });
+          tell({ type: packetKind.request, ID: id });
           break;
         }
-        case kind.data: {
+        case packetKind.data: {
           const sink = sinks.get(packet.ID);
           if (!sink) throw new EngineError("invalid", "the client sent a file that was not asked for");
           if (packet.data.length > 0) await sink.write(packet.data);
@@ -87,9 +91,9 @@ export async function pullFiles(
           }
           break;
         }
-        case kind.end:
+        case packetKind.end:
           return;
-        case kind.error:
+        case packetKind.error:
           throw new EngineError("invalid", new TextDecoder().decode(packet.data));
         default:
           break; // a newer client's packet
@@ -98,36 +102,5 @@ export async function pullFiles(
     if (!ending) throw new EngineError("unavailable", "the build's client stopped in the middle of its files");
   } finally {
     out.end();
-  }
-}
-
-/** Packets to the client, in order. */
-class PacketQueue implements AsyncIterable<Packet> {
-  readonly #packets: Packet[] = [];
-  #wake: (() => void) | undefined;
-  #ended = false;
-
-  push(packet: { type: number; ID?: number }): void {
-    this.#packets.push(create(PacketSchema, packet));
-    this.#wake?.();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake?.();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Packet> {
-    for (;;) {
-      const packet = this.#packets.shift();
-      if (packet) yield packet;
-      else if (this.#ended) return;
-      else {
-        const woken = Promise.withResolvers<void>();
-        this.#wake = woken.resolve;
-        await woken.promise;
-        this.#wake = undefined;
-      }
-    }
   }
 }

@@ -1,5 +1,6 @@
 import { Duplex } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { AsyncQueue } from "../base/async-queue.ts";
 import { EngineError } from "../base/errors.ts";
 import { Auth } from "../spec/buildkit/session-files.gen.ts";
 import { Secrets } from "../spec/buildkit/session-secrets.gen.ts";
@@ -93,24 +94,8 @@ function byteStream(
   signal: AbortSignal,
 ): Duplex {
   const stop = new AbortController();
-  let wake: (() => void) | undefined;
-  let pending: { bytes: Uint8Array; done: () => void } | undefined;
-  let ended = false;
-  async function* input(): AsyncGenerator<Bytes> {
-    for (;;) {
-      if (pending) {
-        const { bytes, done } = pending;
-        pending = undefined;
-        yield { data: bytes };
-        done();
-      } else if (ended || stop.signal.aborted) return;
-      else
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-    }
-  }
-  const answers = call(input(), { signal: AbortSignal.any([signal, stop.signal]) })[Symbol.asyncIterator]();
+  const input = new AsyncQueue<Bytes>();
+  const answers = call(input, { signal: AbortSignal.any([signal, stop.signal]) })[Symbol.asyncIterator]();
   return new Duplex({
     read() {
       answers.next().then(
@@ -119,17 +104,15 @@ function byteStream(
       );
     },
     write(bytes: Buffer, _encoding, done) {
-      pending = { bytes, done };
-      wake?.();
+      void input.push({ data: bytes }).then(() => done());
     },
     final(done) {
-      ended = true;
-      wake?.();
+      input.end();
       done();
     },
     destroy(error, done) {
       stop.abort();
-      wake?.();
+      input.end();
       done(error);
     },
   });

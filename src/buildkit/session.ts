@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { connect } from "node:http2";
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodStreaming, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
 import { EngineError } from "../base/errors.ts";
@@ -67,6 +67,16 @@ export class Session {
 
   client<Service extends DescService>(service: Service): Client<Service> {
     return createClient(service, this.#transport);
+  }
+
+  /** A call of a method whose messages are given by the method itself: what `client` cannot express. */
+  async *packets<Input extends DescMessage, Output extends DescMessage>(
+    method: DescMethodStreaming<Input, Output>,
+    input: AsyncIterable<MessageInitShape<Input>>,
+    options: { headers: Headers; signal: AbortSignal },
+  ): AsyncGenerator<MessageShape<Output>> {
+    const answer = await this.#transport.stream(method, options.signal, undefined, options.headers, input);
+    yield* answer.message;
   }
 
   close(): void {
