@@ -10,6 +10,8 @@ import { authMigrations } from "./auth/auth.sql.ts";
 import { TokenSigner } from "./auth/token-signer.ts";
 import { Users } from "./auth/users.ts";
 import { registryMigrations } from "./books/registry.sql.ts";
+import { PullThrough } from "./cache/pull-through.ts";
+import { Remotes } from "./cache/remotes.ts";
 import type { Core } from "./core.ts";
 import { AuditLog } from "./events/audit.ts";
 import { webhookMigrations, Webhooks } from "./events/webhooks.ts";
@@ -97,6 +99,10 @@ export async function openRegistry(options: RegistryOptions, log: Logger): Promi
     quotas,
     immutability,
     webhooks,
+    cache:
+      options.remotes.length === 0
+        ? undefined
+        : undo.use(new PullThrough(core, new Remotes(options.remotes), join(root, "uploads"))),
     lastPulls: undo.use(new LastPulls(store.db)),
     collector: undo.use(new Collector(core, uploads, { ...options.collection, collected })),
   };

@@ -1,6 +1,7 @@
 import type { Access } from "./auth/access.ts";
 import type { TokenDesk } from "./auth/token-endpoint.ts";
 import type { Users } from "./auth/users.ts";
+import type { PullThrough } from "./cache/pull-through.ts";
 import type { Core } from "./core.ts";
 import type { Webhooks } from "./events/webhooks.ts";
 import type { Collector } from "./gc/collector.ts";
@@ -24,6 +25,8 @@ export interface Services {
   readonly admit: (repository: string, digest: string | undefined, bytes: number) => void;
   readonly graceMs: number;
   readonly collector: Collector;
+  /** undefined where no repository is that of another registry. */
+  readonly cache: PullThrough | undefined;
   readonly quotas: Quotas;
   readonly immutability: Immutability;
   readonly lastPulls: LastPulls;

@@ -19,18 +19,12 @@ export async function getBlob(exchange: Exchange, { repository, digest }: BlobTa
   const isHead = request.method === "HEAD";
   // who asks whether it is there may count on it in a manifest
   const size = isHead
-    ? touchLinked(services.core.db, repository, digest, services.graceMs)
+    ? (touchLinked(services.core.db, repository, digest, services.graceMs) ??
+      services.cache?.knownSize(repository, digest))
     : linkedSize(services.core.db, repository, digest);
-  if (size === undefined) throw unknownBlob(digest);
+  if (size === undefined) return fetchedBlob(exchange, { repository, digest });
   const etag = `"${digest}"`;
-  const headers: Record<string, string> = {
-    "Content-Type": "application/octet-stream",
-    "Docker-Content-Digest": digest,
-    ETag: etag,
-    "Accept-Ranges": "bytes",
-    "Cache-Control": "max-age=31536000", // what a digest names never changes
-    "Content-Disposition": "attachment",
-  };
+  const headers = headersOf(digest);
   if (matches(request.headers.get("if-none-match"), etag)) return empty(304, headers);
   if (isHead) return empty(200, { ...headers, "Content-Length": String(size) });
   const part = readRange(request.headers, { size, etag });
@@ -46,6 +40,27 @@ export async function getBlob(exchange: Exchange, { repository, digest }: BlobTa
     },
   });
 }
+
+/** A blob that an upstream has: streamed while it comes, kept for the next. Parts are served when it is here. */
+async function fetchedBlob(exchange: Exchange, target: BlobTarget): Promise<Response> {
+  const { services, caller } = exchange;
+  const { repository, digest } = target;
+  const body = await services.cache?.blob(repository, digest);
+  if (body === undefined) throw unknownBlob(digest);
+  if (body === "linked") return getBlob(exchange, target);
+  const sizeBytes = services.cache?.knownSize(repository, digest) ?? 0;
+  services.core.tell({ action: "pull", caller, repository, target: { digest, sizeBytes } });
+  return new Response(body, { headers: { ...headersOf(digest), "Content-Length": String(sizeBytes) } });
+}
+
+const headersOf = (digest: string): Record<string, string> => ({
+  "Content-Type": "application/octet-stream",
+  "Docker-Content-Digest": digest,
+  ETag: `"${digest}"`,
+  "Accept-Ranges": "bytes",
+  "Cache-Control": "max-age=31536000", // what a digest names never changes
+  "Content-Disposition": "attachment",
+});
 
 /** Takes a blob from a repository. Its bytes go when no repository has it, by the collection. */
 export function deleteBlob(exchange: Exchange, { repository, digest }: BlobTarget): Response {

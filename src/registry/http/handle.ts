@@ -50,6 +50,8 @@ export async function handle(services: Services, request: Request, address: stri
 function dispatch(exchange: Exchange, target: Target): Response | Promise<Response> {
   const { method } = exchange.request;
   const isRead = method === "GET" || method === "HEAD";
+  if (!isRead && method !== "DELETE" && "repository" in target && exchange.services.cache?.covers(target.repository))
+    throw new Refusal("UNSUPPORTED", `${target.repository} is a cache of another registry: push there`);
   switch (target.kind) {
     case "base":
       if (isRead) return base(exchange);

@@ -1,5 +1,6 @@
 import { repositoryId } from "../books/repositories.ts";
 import { maxManifestBytes } from "../../spec/oci/manifest.ts";
+import type { PullThrough } from "../cache/pull-through.ts";
 import { isDigest, isTag } from "../names.ts";
 import {
   deleteManifest,
@@ -26,7 +27,8 @@ export async function getManifest(exchange: Exchange, target: ManifestTarget): P
   const { services, request, caller } = exchange;
   const { repository, reference } = target;
   exchange.need(repository, "pull");
-  const found = find(exchange, target);
+  const cache = services.cache?.covers(repository) === true ? services.cache : undefined;
+  const found = cache === undefined ? find(exchange, target) : await findUpstream(exchange, target, cache);
   if (found === undefined) throw unknown(target);
   const isHead = request.method === "HEAD";
   const etag = `"${found.digest}"`;
@@ -53,6 +55,17 @@ function find({ services, request }: Exchange, { repository, reference }: Manife
   const tagged = manifestByTag(db, repository, reference);
   if (tagged === undefined) return fallbackIndex(db, repository, reference);
   return choose(db, { repository, tagged, accept: request.headers.get("accept") });
+}
+
+async function findUpstream(
+  { services, request }: Exchange,
+  { repository, reference }: ManifestTarget,
+  cache: PullThrough,
+): Promise<StoredManifest | undefined> {
+  if (!isDigest(reference) && !isTag(reference)) return undefined;
+  const tagged = await cache.manifest(repository, reference);
+  if (tagged === undefined || isDigest(reference)) return tagged;
+  return choose(services.core.db, { repository, tagged, accept: request.headers.get("accept") });
 }
 
 /** PUT of a manifest: under a digest, a tag, or a digest with tags in the query. */
