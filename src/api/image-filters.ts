@@ -18,7 +18,7 @@ export function filterImages(deps: ApiDeps, filters: Filters): Image[] {
     .list()
     .filter(
       (image) =>
-        (dangling === undefined || dangling === (image.references.length === 0)) &&
+        (dangling === undefined || dangling === (image.references.length === 0 && image.variantOf.length === 0)) &&
         labelsMatch(filters, image.config.config?.Labels ?? {}) &&
         before.every((time) => createdNs(image) < time) &&
         since.every((time) => createdNs(image) > time) &&

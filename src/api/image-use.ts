@@ -19,6 +19,12 @@ export function containersByImage(deps: Pick<ApiDeps, "containers">): Map<string
   return counts;
 }
 
+/** Ids of the containers that were made from an image. */
+export function containerIds(deps: Pick<ApiDeps, "containers">): (imageId: string) => readonly string[] {
+  const byImage = Map.groupBy(deps.containers.list(), ({ imageId }) => imageId);
+  return (imageId) => (byImage.get(imageId) ?? []).map(({ id }) => id);
+}
+
 /** The reference it was made from, or the id once that reference is another image's. */
 export function imageName(deps: Pick<ApiDeps, "images">, container: Container): string {
   try {

@@ -4,6 +4,7 @@ import { buildkitRoutes } from "./routes/buildkit.ts";
 import { containerRoutes } from "./routes/container.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
 import { distributionRoutes } from "./routes/distribution.ts";
+import { imageCareRoutes } from "./routes/image-care.ts";
 import { imageRoutes } from "./routes/image.ts";
 import { networkRoutes } from "./routes/network.ts";
 import { systemRoutes } from "./routes/system.ts";
@@ -16,6 +17,7 @@ export const routes: Routes = {
   ...containerRoutes,
   ...containerStreamRoutes,
   ...imageRoutes,
+  ...imageCareRoutes,
   ...distributionRoutes,
   ...volumeRoutes,
   ...volumeContentRoutes,

@@ -23,6 +23,8 @@ export interface ImageDeps {
   readonly fetches: LayerFetches;
   readonly packers: Packers;
   readonly settings: ImageSettings;
+  /** For work that needs room on the disk. */
+  readonly workFolder: string;
 }
 
 /** Settings of the daemon for images; read anew each time, as a reload may change them. */

@@ -1,3 +1,4 @@
+import type { BookedImage } from "./books/image-book.ts";
 import type { ImageDeps } from "./deps.ts";
 
 /** Bytes on the disk that images take: unpacked layers, what makes their archives again, and kept blobs, each once. */
@@ -26,4 +27,21 @@ export function uniqueBytes(deps: ImageDeps): Map<string, number> {
         ),
       ]),
   );
+}
+
+/** Bytes that removing these images frees: layers and blobs that no other image has. */
+export function bytesOf(deps: ImageDeps, gone: ReadonlySet<string>): number {
+  const parts = (images: readonly BookedImage[]): { chains: Set<string>; diffs: Set<string> } => ({
+    chains: new Set(images.flatMap(({ chainIds }) => chainIds)),
+    diffs: new Set(images.flatMap(({ config }) => config.rootfs.diff_ids)),
+  });
+  const left = parts(deps.book.list().filter(({ id }) => !gone.has(id)));
+  const going = parts(deps.book.list().filter(({ id }) => gone.has(id)));
+  let bytes = 0;
+  for (const chainId of going.chains.difference(left.chains))
+    if (deps.layers.has(chainId)) bytes += deps.layers.size(chainId).sizeBytes;
+  for (const diffId of going.diffs.difference(left.diffs))
+    for (const { digest } of deps.book.layers.ofDiffId(diffId))
+      if (deps.content.has(digest)) bytes += deps.content.sizeBytes(digest);
+  return bytes;
 }

@@ -34,6 +34,7 @@ export async function start(): Promise<void> {
     db,
     content: new ContentStore({ root: join(dir, "content") }),
     snapshotter: layers,
+    workFolder: join(dir, "work"),
     events: { publish: (event) => void events.push(event) },
   });
 }

@@ -198,7 +198,11 @@ test("prune takes what nobody keeps or uses", async () => {
     keep: (image) => image.references.length > 0,
     inUse: (id) => (id === used.id ? [{ id: "c", running: false, imageReference: "" }] : []),
   });
-  expect(pruned).toEqual({ removed: [{ deleted: loose.id }, { deleted: loose.chainIds[0] ?? "" }], reclaimedBytes: 3 });
+  expect(pruned).toEqual({
+    images: [loose],
+    removed: [{ deleted: loose.id }, { deleted: loose.chainIds[0] ?? "" }],
+    reclaimedBytes: 3,
+  });
   expect(
     images
       .list()

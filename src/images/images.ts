@@ -19,10 +19,24 @@ export interface Images extends ImageStore {
       report: Report;
     },
   ): Promise<Image>;
-  /** Docker archive or OCI layout, plain or compressed; several images. Nothing is visible before it is verified. */
-  load(tar: Readable, options: Asked & { quiet: boolean; report: Report }): Promise<readonly LoadedImage[]>;
-  /** One tar that is Docker archive and OCI layout at once. With `platform` only the images of that platform. */
-  save(references: readonly string[], options: Asked & { platform?: string }): Promise<Readable>;
+  /**
+   * Docker archive, OCI layout or App Container Image, plain or compressed; several images, of all platforms or those
+   * that are named. Layers that are here need not be in it. Nothing is visible before it is verified.
+   */
+  load(
+    tar: Readable,
+    options: Asked & { quiet: boolean; platforms?: readonly string[]; report: Report },
+  ): Promise<readonly LoadedImage[]>;
+  /**
+   * One tar that is Docker archive and OCI layout at once, with manifests and compressed layers as they came. With
+   * `platforms` only their images; layers whose chain ids `omit` has are left out, for a receiver that has them.
+   */
+  save(
+    references: readonly string[],
+    options: Asked & { platforms?: readonly string[]; omit?: ReadonlySet<string> },
+  ): Promise<Readable>;
+  /** One image as an App Container Image, its layers flattened. */
+  saveAci(reference: string, options: Asked & { platform?: string }): Promise<Readable>;
   /** Moves the reference `repository:tag` to an image. */
   tag(reference: string, target: { repository: string; tag: string }, options: Asked): Promise<void>;
   /**
@@ -77,7 +91,7 @@ export interface Images extends ImageStore {
   /** For each image the bytes that no other image shares: removing it frees as many. */
   uniqueBytes(): ReadonlyMap<string, number>;
   /** Compares the store with itself; with `repair` damaged parts are fetched or made again, else dropped. */
-  check(options: Asked & { repair: boolean }): Promise<readonly Finding[]>;
+  check(options: Asked & { repair: boolean; quick: boolean; inUse: InUse }): Promise<CheckReport>;
 }
 
 interface Asked {
@@ -129,7 +143,17 @@ export interface ManifestView {
 
 export interface Pruned {
   readonly removed: readonly RemovedImage[];
+  /** The images that went or, in a dry run, would go. */
+  readonly images: readonly Image[];
   readonly reclaimedBytes: number;
+}
+
+export interface CheckReport {
+  /** How many were looked at. */
+  readonly images: number;
+  readonly layers: number;
+  readonly blobs: number;
+  readonly findings: readonly Finding[];
 }
 
 /** Something that is not as it should be. */

@@ -6,6 +6,11 @@ import type { Registries } from "../distribution/registries.ts";
 import type { EventSink } from "../events/bus.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
+import { saveAci } from "./aci/save.ts";
+import { sweepWork } from "./aci/work-folder.ts";
+import { load } from "./archive/load.ts";
+import { save } from "./archive/save.ts";
+import { check } from "./check.ts";
 import { commit } from "./commit.ts";
 import { createImage } from "./create.ts";
 import { hold, type ImageDeps, type ImageSettings } from "./deps.ts";
@@ -15,14 +20,12 @@ import { history } from "./history.ts";
 import { ImageBook } from "./books/image-book.ts";
 import type { Images } from "./images.ts";
 import { importImage } from "./import.ts";
-import { load } from "./load.ts";
 import { LayerFetches } from "./travel/layer-fetches.ts";
 import { manifests } from "./manifests.ts";
 import { noRegistries } from "./travel/no-registries.ts";
 import { pull } from "./travel/pull.ts";
 import { push } from "./travel/push.ts";
 import { prune, remove } from "./remove.ts";
-import { save } from "./save.ts";
 import { tag } from "./tag.ts";
 
 export const defaultImageSettings: ImageSettings = { layerBlobs: () => "keep", compression: () => "gzip" };
@@ -34,9 +37,12 @@ export async function openImages(options: {
   snapshotter: Snapshotter & LayerStore;
   events: EventSink;
   registries?: Registries;
+  /** Folder of the engine for work that needs room on the disk; what is found there at the start is removed. */
+  workFolder: string;
   settings?: ImageSettings;
 }): Promise<Images> {
-  const { db, content, snapshotter: layers, events, registries = noRegistries } = options;
+  const { db, content, snapshotter: layers, events, registries = noRegistries, workFolder } = options;
+  await sweepWork(workFolder, layers);
   const { settings = defaultImageSettings } = options;
   const book = new ImageBook(db);
   const fetches = new LayerFetches({ content, layers });
@@ -51,6 +57,7 @@ export async function openImages(options: {
     held: new Map(),
     registries,
     settings,
+    workFolder,
   };
   const needed = new Set(book.list().flatMap((image) => image.chainIds));
   for (const chainId of layers.layers()) if (!needed.has(chainId)) await layers.removeLayer(chainId);
@@ -61,6 +68,7 @@ export async function openImages(options: {
     import: (tar, asked) => importImage(deps, tar, asked),
     load: (tar, asked) => load(deps, tar, asked),
     save: async (references, asked) => save(deps, references, asked),
+    saveAci: async (reference, asked) => saveAci(deps, reference, asked),
     tag: async (reference, target, asked) => tag(deps, reference, target, asked.caller),
     remove: (reference, asked) => remove(deps, reference, asked),
     prune: (asked) => prune(deps, asked),
@@ -70,7 +78,7 @@ export async function openImages(options: {
     manifests: (reference) => manifests(deps, reference),
     create: async (asked) => createImage(deps, asked),
     hold: (chainIds) => hold(deps, chainIds),
-    check: async () => [],
+    check: (asked) => check(deps, asked),
     uniqueBytes: () => uniqueBytes(deps),
     commit: (asked) => commit(deps, asked),
     layersBytes: () => layersBytes(deps),

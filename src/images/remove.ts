@@ -3,16 +3,18 @@ import { shortId } from "../base/id.ts";
 import type { Caller } from "../spec/caller.ts";
 import { familiarName, familiarReference, parseReference, withDefaultTag } from "../spec/reference.ts";
 import type { ImageDeps } from "./deps.ts";
-import { layersBytes } from "./disk-use.ts";
+import { bytesOf, layersBytes } from "./disk-use.ts";
 import { removeUnused } from "./garbage.ts";
 import { tell } from "./events.ts";
 import type { BookedImage } from "./books/image-book.ts";
 import type { Image } from "./image.ts";
-import type { InUse, RemovedImage } from "./images.ts";
+import type { InUse, Pruned, RemovedImage } from "./images.ts";
 
 export interface RemoveOptions {
   readonly force: boolean;
   readonly prune: boolean;
+  /** Only the images of these platforms behind the reference. */
+  readonly platforms?: readonly string[];
   readonly inUse: InUse;
   readonly caller: Caller;
 }
@@ -21,6 +23,13 @@ export interface RemoveOptions {
 export async function remove(deps: ImageDeps, text: string, options: RemoveOptions): Promise<RemovedImage[]> {
   const image = deps.book.resolve(text);
   const removed: RemovedImage[] = [];
+  if (options.platforms && options.platforms.length > 0) {
+    const chosen = options.platforms.map((platform) => deps.book.resolve(text, { platform }));
+    for (const { id } of chosen) await deleteImage(deps, id, { ...options, force: true }, removed, { quiet: false });
+    removeUnused(deps);
+    return removed;
+  }
+  const siblings = deps.book.ofTarget(isIdPrefix(image.id, text) ? "" : deps.book.targetOf(text));
   if (isIdPrefix(image.id, text)) {
     if (isSingleReference(image)) {
       const conflict = findConflict(deps, image, options, { references: false });
@@ -60,27 +69,38 @@ export async function remove(deps: ImageDeps, text: string, options: RemoveOptio
     if (rest && allNames(rest).length > 0) return removed;
   }
   await deleteImage(deps, image.id, options, removed, { quiet: false });
+  // the images of other platforms went by the same name
+  for (const { id } of siblings) {
+    const sibling = deps.book.get(id);
+    if (sibling && allNames(sibling).length === 0 && sibling.variantOf.length === 0)
+      await deleteImage(deps, id, options, removed, { quiet: true });
+  }
   removeUnused(deps);
   return removed;
 }
 
-/** Removes every image that `keep` and containers leave. */
-export async function prune(
-  deps: ImageDeps,
-  options: { keep: (image: Image) => boolean; inUse: InUse; caller: Caller; signal?: AbortSignal },
-): Promise<{ removed: RemovedImage[]; reclaimedBytes: number }> {
+/** Removes every image that `keep` and containers leave; in a dry run it only says which. */
+export async function prune(deps: ImageDeps, options: PruneOptions): Promise<Pruned> {
   const removed: RemovedImage[] = [];
+  const images: BookedImage[] = [];
+  if (options.dryRun === true) {
+    const gone = new Set<string>();
+    for (const image of deps.book.list()) {
+      if (options.keep(image) || options.inUse(image.id).length > 0) continue;
+      if (deps.book.children(image.id).some((child) => !gone.has(child.id))) continue;
+      gone.add(image.id);
+      images.push(image);
+    }
+    return { removed, images, reclaimedBytes: bytesOf(deps, gone) };
+  }
   const before = layersBytes(deps);
   for (const image of deps.book.list()) {
     options.signal?.throwIfAborted();
-    if (
-      !deps.book.get(image.id) ||
-      options.keep(image) ||
-      options.inUse(image.id).length > 0 ||
-      deps.book.children(image.id).length > 0
-    )
+    const now = deps.book.get(image.id);
+    if (!now || options.keep(now) || options.inUse(image.id).length > 0 || deps.book.children(image.id).length > 0)
       continue;
-    for (const name of allNames(image)) untag(deps, image, name, options.caller, removed);
+    for (const name of allNames(now)) untag(deps, now, name, options.caller, removed);
+    images.push(now);
     await deleteImage(
       deps,
       image.id,
@@ -90,7 +110,23 @@ export async function prune(
     );
   }
   removeUnused(deps);
-  return { removed, reclaimedBytes: before - layersBytes(deps) };
+  const reclaimedBytes = before - layersBytes(deps);
+  deps.events.publish({
+    type: "image",
+    action: "prune",
+    id: "",
+    attributes: { reclaimed: String(reclaimedBytes) },
+    caller: options.caller,
+  });
+  return { removed, images, reclaimedBytes };
+}
+
+export interface PruneOptions {
+  readonly keep: (image: Image) => boolean;
+  readonly inUse: InUse;
+  readonly dryRun?: boolean;
+  readonly caller: Caller;
+  readonly signal?: AbortSignal;
 }
 
 async function deleteImage(
@@ -118,9 +154,13 @@ async function deleteImage(
 
 /** Removes those of the layers that no image needs any more; topmost first, as Docker lists them. */
 export async function removeUnusedLayers(deps: ImageDeps, chainIds: readonly string[]): Promise<string[]> {
-  const needed = new Set(deps.book.list().flatMap((image) => image.chainIds));
-  const gone = [...chainIds].reverse().filter((chainId) => !needed.has(chainId) && !deps.held.has(chainId));
-  for (const chainId of gone) await deps.layers.removeLayer(chainId);
+  const gone: string[] = [];
+  for (const chainId of [...chainIds].reverse()) {
+    // looked at anew for each: an image or a pull may have come to need it while the last one went
+    if (deps.held.has(chainId) || deps.book.list().some((image) => image.chainIds.includes(chainId))) continue;
+    gone.push(chainId);
+    await deps.layers.removeLayer(chainId);
+  }
   return gone;
 }
 

@@ -28,6 +28,15 @@ export interface LayerStore {
   removeLayer(chainId: string): Promise<void>;
   /** Says that an image needs the layer (again): it outlives the writable snapshots over it. */
   keepLayer(chainId: string): void;
+  /** Whether the layer's files still make the archive that they came from. Reads all of them. */
+  isWhole(chainId: string): Promise<boolean>;
+  /**
+   * Takes a damaged layer away even when writable snapshots lie over it: they are whole again when the same layer is
+   * committed anew. No error when it is not there.
+   */
+  discardLayer(chainId: string): void;
+  /** Writable snapshots with layers that are not there. */
+  incomplete(): readonly { readonly key: string; readonly chainIds: readonly string[] }[];
   /** Chain ids of all committed layers. */
   layers(): readonly string[];
   /** Waits for removals that go on in the background. */

@@ -1,14 +1,13 @@
-import { nowNs } from "../../base/clock.ts";
 import { timerMs } from "../../base/timer.ts";
 import { EngineError } from "../../base/errors.ts";
 import { containerFilterKeys, filterContainers } from "../container-filters.ts";
 import { lowers } from "../compat.ts";
 import type { ApiDeps } from "../deps.ts";
-import { labelsMatch, readFilters } from "../filters.ts";
+import { readFilters } from "../filters.ts";
+import { keptContainers } from "../prune-filters.ts";
 import { truthy } from "../query.ts";
 import { imageName } from "../image-use.ts";
 import { jsonText, Reply, type Routes, shaped, streamReply } from "../route.ts";
-import { readTimestamp } from "../timestamp.ts";
 import { containerJson } from "../views/container-json.ts";
 import { containerSummary, summaryText } from "../views/container-list.ts";
 
@@ -181,13 +180,7 @@ export const containerRoutes = {
   ContainerPrune: {
     can: "container:prune",
     async handle({ deps, query, caller }) {
-      const filters = readFilters(query.filters, ["label", "label!", "until"]);
-      const untilNs = readTimestamp("until", filters.get("until")?.[0], nowNs());
-      const { removed, reclaimedBytes } = await deps.containers.prune({
-        caller,
-        keep: (container) =>
-          !labelsMatch(filters, container.plan.labels) || (untilNs !== 0n && container.createdAtNs > untilNs),
-      });
+      const { removed, reclaimedBytes } = await deps.containers.prune({ caller, keep: keptContainers(query.filters) });
       return shaped({ ContainersDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: reclaimedBytes });
     },
   },

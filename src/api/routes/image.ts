@@ -1,50 +1,75 @@
-import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
-import type { Image } from "../../images/image.ts";
 import type { ContainerConfig } from "../../spec/engine/types.gen.ts";
 import { parseReference } from "../../spec/reference.ts";
-import { flag, labelsMatch, readFilters } from "../filters.ts";
+import { readFilters } from "../filters.ts";
 import { filterImages, imageFilterKeys } from "../image-filters.ts";
-import { containersByImage, imageUse } from "../image-use.ts";
+import { containerIds, containersByImage, imageUse } from "../image-use.ts";
+import { keptImages } from "../prune-filters.ts";
 import { readRegistryAuth } from "../registry-auth.ts";
 import { type Routes, shaped, streamReply } from "../route.ts";
 import { progressReply } from "../streams/progress.ts";
-import { readTimestamp } from "../timestamp.ts";
 import { imageJson, imageSummary } from "../views/image-json.ts";
+import { manifestJson } from "../views/manifest-json.ts";
 
 export const imageRoutes = {
   ImageList: {
     can: "image:list",
-    handle({ deps, query }) {
+    handle({ deps, query, minor }) {
       const filters = readFilters(query.filters, imageFilterKeys);
       const counts = containersByImage(deps);
+      const unique = query["shared-size"] === true ? deps.images.uniqueBytes() : undefined;
+      const ids = containerIds(deps);
       return shaped(
-        filterImages(deps, filters).map((image) =>
-          imageSummary(image, {
-            containers: counts.get(image.id) ?? 0,
-            sharedBytes: query["shared-size"] === true ? 0 : -1,
-          }),
-        ),
+        filterImages(deps, filters)
+          // other platforms of a tag stand under the tag's own image
+          .filter((image) => query.all === true || image.references.length > 0 || image.variantOf.length === 0)
+          .map((image) => ({
+            ...imageSummary(image, {
+              containers: counts.get(image.id) ?? 0,
+              sharedBytes: unique ? image.sizeBytes - (unique.get(image.id) ?? 0) : -1,
+            }),
+            ...(query.manifests === true &&
+              minor >= 47 && {
+                Manifests: deps.images
+                  .manifests(image.references[0] ?? image.id)
+                  .map((view) => manifestJson(view, ids)),
+              }),
+          })),
       );
     },
   },
 
   ImageInspect: {
     can: "image:read",
-    handle: ({ deps, params }) => shaped(imageJson(deps.images.resolve(params.name), deps.system)),
+    handle({ deps, params, query, minor }) {
+      const platform = query.platform === undefined || minor < 49 ? "" : readPlatform(query.platform);
+      const withManifests = query.manifests === true && minor >= 48;
+      if (platform !== "" && withManifests)
+        throw new EngineError("invalid", "conflicting options: manifests and platform options cannot both be set"); // moby parity
+      return shaped({
+        ...imageJson(deps.images.resolve(params.name, { platform }), deps.system),
+        ...(withManifests && {
+          Manifests: deps.images.manifests(params.name).map((view) => manifestJson(view, containerIds(deps))),
+        }),
+      });
+    },
   },
 
   ImageHistory: {
     can: "image:read",
-    handle: ({ deps, params }) =>
-      deps.images.history(params.name).map((entry) => ({
-        Id: entry.imageId === "" ? "<missing>" : entry.imageId,
-        Created: Math.floor((Date.parse(entry.created ?? "") || 0) / 1000),
-        CreatedBy: entry.created_by ?? "",
-        Tags: entry.references.length > 0 ? [...entry.references] : (null as unknown as string[]), // null on the wire
-        Size: entry.layerBytes,
-        Comment: entry.comment ?? "",
-      })),
+    handle: ({ deps, params, query, minor }) =>
+      deps.images
+        .history(params.name, {
+          platform: query.platform === undefined || minor < 48 ? "" : readPlatform(query.platform),
+        })
+        .map((entry) => ({
+          Id: entry.imageId === "" ? "<missing>" : entry.imageId,
+          Created: Math.floor((Date.parse(entry.created ?? "") || 0) / 1000),
+          CreatedBy: entry.created_by ?? "",
+          Tags: entry.references.length > 0 ? [...entry.references] : (null as unknown as string[]), // null on the wire
+          Size: entry.layerBytes,
+          Comment: entry.comment ?? "",
+        })),
   },
 
   ImageCreate: {
@@ -117,6 +142,7 @@ export const imageRoutes = {
         caller,
         force: query.force ?? false,
         prune: !(query.noprune ?? false),
+        platforms: (query.platforms ?? []).map(readPlatform),
         inUse: imageUse(deps),
       });
       return removed.map((item) => ("untagged" in item ? { Untagged: item.untagged } : { Deleted: item.deleted }));
@@ -126,13 +152,7 @@ export const imageRoutes = {
   ImagePrune: {
     can: "image:prune",
     async handle({ deps, query, caller }) {
-      const filters = readFilters(query.filters, ["dangling", "label", "label!", "until"]);
-      const danglingOnly = flag(filters, "dangling") ?? true;
-      const untilNs = readTimestamp("until", filters.get("until")?.[0], nowNs());
-      const keep = (image: Image): boolean =>
-        (danglingOnly && image.references.length > 0) ||
-        !labelsMatch(filters, image.config.config?.Labels ?? {}) ||
-        (untilNs !== 0n && BigInt(Date.parse(image.config.created ?? "") || 0) * 1_000_000n > untilNs);
+      const keep = keptImages(query.filters);
       const { removed, reclaimedBytes } = await deps.images.prune({ caller, keep, inUse: imageUse(deps) });
       const list = removed.map((item) =>
         "untagged" in item ? { Untagged: item.untagged } : { Deleted: item.deleted },

@@ -1,10 +1,9 @@
-import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { Network } from "../../networks/network.ts";
 import type { IPAMConfig } from "../../spec/engine/types.gen.ts";
 import { any, flag, labelsMatch, pattern, readFilters } from "../filters.ts";
+import { keptNetworks } from "../prune-filters.ts";
 import { Reply, type Routes, shaped } from "../route.ts";
-import { readTimestamp } from "../timestamp.ts";
 import { networkJson } from "../views/network-json.ts";
 
 const predefined = new Set(["bridge", "host", "none"]);
@@ -94,21 +93,7 @@ export const networkRoutes = {
   NetworkPrune: {
     can: "network:prune",
     async handle({ deps, query, caller }) {
-      const filters = readFilters(query.filters, ["label", "label!", "until"]);
-      const untilNs = readTimestamp("until", filters.get("until")?.[0], nowNs());
-      const used = new Set(
-        deps.containers
-          .list()
-          .flatMap((container) => container.plan.network.attachments.map((attachment) => attachment.network)),
-      );
-      const removed = await deps.networks.prune({
-        caller,
-        keep: (network) =>
-          used.has(network.name) ||
-          used.has(network.id) ||
-          !labelsMatch(filters, network.labels) ||
-          (untilNs !== 0n && network.createdAtNs > untilNs),
-      });
+      const removed = await deps.networks.prune({ caller, keep: keptNetworks(deps, query.filters) });
       return shaped({ NetworksDeleted: removed.length === 0 ? null : removed });
     },
   },

@@ -10,6 +10,7 @@ export const diskUsageTypes: readonly string[] = ["container", "image", "volume"
 export async function diskUsageJson(deps: ApiDeps, types: ReadonlySet<string>) {
   const counts = containersByImage(deps);
   const now = Date.now();
+  const unique = deps.images.uniqueBytes();
   const containers = types.has("container")
     ? await Promise.all(
         deps.containers.list().map(async (container) => {
@@ -35,9 +36,12 @@ export async function diskUsageJson(deps: ApiDeps, types: ReadonlySet<string>) {
   return {
     LayersSize: types.has("image") ? deps.images.layersBytes() : 0,
     Images: types.has("image")
-      ? deps.images
-          .list()
-          .map((image) => imageSummary(image, { containers: counts.get(image.id) ?? 0, sharedBytes: 0 }))
+      ? deps.images.list().map((image) =>
+          imageSummary(image, {
+            containers: counts.get(image.id) ?? 0,
+            sharedBytes: image.sizeBytes - (unique.get(image.id) ?? 0),
+          }),
+        )
       : null,
     Containers: containers,
     Volumes: volumes,

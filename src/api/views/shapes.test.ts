@@ -75,7 +75,7 @@ const volume: Volume = {
   options: {},
   createdAtNs: 1n,
   anonymous: false,
-      scope: "local",
+  scope: "local",
 };
 const network: Network = {
   id: "b",
@@ -120,7 +120,16 @@ test("info, version and df have the fields of dockerd 28", async () => {
   expect(differences(versionJson(fakeSystem), shapes.version as Shape)).toEqual([]);
   deps.containers.size = async () => ({ writableBytes: 1, rootfsBytes: 2 });
   const usage = await diskUsageJson(
-    { ...deps, images: { ...deps.images, list: () => [image], resolve: () => image, layersBytes: () => 5 } },
+    {
+      ...deps,
+      images: {
+        ...deps.images,
+        list: () => [image],
+        resolve: () => image,
+        layersBytes: () => 5,
+        uniqueBytes: () => new Map(),
+      },
+    },
     new Set(diskUsageTypes),
   );
   expect(

@@ -32,6 +32,7 @@ import { upperUsage } from "./usage.ts";
 
 const initLink = "_"; // no number in base 36 is written so
 const bareLink = "-"; // an empty folder: overlayfs wants a lower one
+const bases: ReadonlySet<string> = new Set([initLink, bareLink]);
 
 /**
  * Layers and containers over overlayfs. Below `root`:
@@ -53,6 +54,8 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   readonly #containers = new Map<string, readonly string[]>();
   /** Layers that no image needs, kept for the sake of writable snapshots. */
   readonly #orphans = new Set<string>();
+  /** Links of layers that went missing under writable snapshots. */
+  readonly #lost = new Map<string, string>();
   /** For option strings that are too long with whole paths. */
   readonly #linksFd: number;
   readonly #sync = new LayerSync();
@@ -108,6 +111,13 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     if (isMounted(target)) return;
     const lower = this.#lower(key);
     const folder = this.#container(key);
+    const missing = lower.find((link) => !bases.has(link) && !this.#layers.has(this.#chainOfLink.get(link) ?? ""));
+    if (missing !== undefined)
+      throw new EngineError(
+        "internal",
+        `layer ${this.#chainOfLink.get(missing) ?? missing} of its image is not in the store: run "berth system check --repair", or pull or load the image again`,
+        { key },
+      );
     // index=off, metacopy=off, redirect_dir=off: what lies in `upper` is what `changes` reads, whatever the kernel's defaults are
     const data = (links: string): string =>
       `lowerdir=${lower.map((link) => `${links}/${link}`).join(":")},upperdir=${folder}/upper,workdir=${folder}/work,index=off,metacopy=off,redirect_dir=off`;
@@ -266,6 +276,42 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     this.#trash.put(join(this.#root, "l", layer.link));
   }
 
+  async isWhole(chainId: string): Promise<boolean> {
+    const layer = this.#layers.get(chainId);
+    return layer !== undefined && (layer.irregular || (await isWhole(this.#folder(chainId), layer)));
+  }
+
+  discardLayer(chainId: string): void {
+    const layer = this.#layers.get(chainId);
+    if (!layer) return;
+    this.#layers.delete(chainId);
+    this.#trash.put(this.#folder(chainId));
+    this.#lose(layer.link, chainId);
+  }
+
+  incomplete(): { key: string; chainIds: string[] }[] {
+    return [...this.#containers].flatMap(([key, lower]) => {
+      const chainIds = lower.flatMap((link) => {
+        const chainId = this.#chainOfLink.get(link);
+        if (bases.has(link)) return [];
+        return chainId === undefined ? [`unknown layer ${link}`] : this.#layers.has(chainId) ? [] : [chainId];
+      });
+      return chainIds.length === 0 ? [] : [{ key, chainIds }];
+    });
+  }
+
+  /** A layer whose files are gone: its link stays for the snapshots that name it, and waits for the layer to return. */
+  #lose(link: string, chainId: string): void {
+    const used = [...this.#containers.values()].some((lower) => lower.includes(link));
+    if (used) {
+      this.#chainOfLink.set(link, chainId);
+      this.#lost.set(chainId, link);
+      return;
+    }
+    this.#chainOfLink.delete(link);
+    this.#trash.put(join(this.#root, "l", link));
+  }
+
   keepLayer(chainId: string): void {
     this.#orphans.delete(chainId);
   }
@@ -282,7 +328,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   #commit(folder: string, chainId: string, size: LayerSize): void {
     this.#orphans.delete(chainId);
     if (this.#layers.has(chainId)) return;
-    const link = (this.#nextLink++).toString(36);
+    const link = this.#lost.get(chainId) ?? (this.#nextLink++).toString(36);
     const layer: Layer = {
       link,
       sizeBytes: size.sizeBytes,
@@ -296,6 +342,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     this.#link(link, `../layers/${hex(chainId)}/diff`);
     renameSync(folder, this.#folder(chainId));
     this.#layers.set(chainId, layer);
+    this.#lost.delete(chainId);
     this.#chainOfLink.set(link, chainId);
     this.#sync.add(this.#folder(chainId));
   }
@@ -315,8 +362,23 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
       known.add(layer.link);
       this.#nextLink = Math.max(this.#nextLink, Number.parseInt(layer.link, 36) + 1);
     }
-    for (const name of readdirSync(join(this.#root, "l")))
-      if (!known.has(name)) this.#trash.put(join(this.#root, "l", name));
+    for (const name of readdirSync(join(this.#root, "l"))) {
+      if (known.has(name)) continue;
+      const chainId = this.#linkedLayer(name);
+      this.#nextLink = Math.max(this.#nextLink, (Number.parseInt(name, 36) || 0) + 1);
+      if (chainId === undefined || this.#layers.has(chainId)) this.#trash.put(join(this.#root, "l", name));
+      else this.#lose(name, chainId);
+    }
+  }
+
+  /** The layer that a short link names, there or not. */
+  #linkedLayer(name: string): string | undefined {
+    try {
+      const match = /^\.\.\/layers\/([0-9a-f]{64})\/diff$/.exec(readlinkSync(join(this.#root, "l", name)));
+      return match ? `sha256:${match[1]}` : undefined;
+    } catch {
+      return undefined; // no link
+    }
   }
 
   #readContainers(): void {
@@ -341,7 +403,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   #folders(links: readonly string[]): string[] {
     return links.flatMap((link) => {
       const chainId = this.#chainOfLink.get(link);
-      return chainId === undefined ? [] : [this.#diff(chainId)];
+      return chainId === undefined || !this.#layers.has(chainId) ? [] : [this.#diff(chainId)];
     });
   }
 

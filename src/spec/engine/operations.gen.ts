@@ -124,6 +124,9 @@ export const operations = {
   DistributionInspect: { method: "GET", path: "/distribution/{name}/json", tag: "Distribution", status: 200, query: {  }, body: false },
   Session: { method: "POST", path: "/session", tag: "Session", status: 101, query: {  }, body: false },
   Grpc: { method: "POST", path: "/grpc", tag: "Build", status: 101, query: {  }, body: false },
+  PrunePlan: { method: "GET", path: "/berth/prune/{type}", tag: "Berth", status: 200, query: { "filters": "string" }, body: false },
+  SystemCheck: { method: "GET", path: "/berth/system/check", tag: "Berth", status: 200, query: { "quick": "boolean" }, body: false },
+  SystemRepair: { method: "POST", path: "/berth/system/check", tag: "Berth", status: 200, query: { "quick": "boolean" }, body: false },
   ManifestGet: { method: "GET", path: "/berth/manifests/{name}", tag: "Berth", status: 200, query: {  }, body: false },
   ManifestPut: { method: "PUT", path: "/berth/manifests/{name}", tag: "Berth", status: 201, query: { "from": "list" }, body: false },
   VolumeSizes: { method: "GET", path: "/berth/volumes", tag: "Berth", status: 200, query: { "name": "string" }, body: false },
@@ -888,6 +891,24 @@ export interface OperationTypes {
     query: {  };
     body: unknown;
     reply: void;
+  };
+  PrunePlan: {
+    params: { type: string };
+    query: { "filters"?: string | undefined };
+    body: unknown;
+    reply: wire.PrunePlan;
+  };
+  SystemCheck: {
+    params: {  };
+    query: { "quick"?: boolean | undefined };
+    body: unknown;
+    reply: wire.SystemCheckReport;
+  };
+  SystemRepair: {
+    params: {  };
+    query: { "quick"?: boolean | undefined };
+    body: unknown;
+    reply: wire.SystemCheckReport;
   };
   ManifestGet: {
     params: { name: string };

@@ -1624,6 +1624,29 @@ export interface ImageManifestSummary {
 } | null | undefined;
 }
 
+export interface PrunePlan {
+  Type: string;
+  Items: {
+  ID: string;
+  Names: string[];
+  Size: number;
+}[];
+  SpaceReclaimed: number;
+}
+
+export interface SystemCheckReport {
+  Images: number;
+  Layers: number;
+  Blobs: number;
+  Findings: {
+  Kind: "image" | "layer" | "blob" | "container";
+  ID: string;
+  Problem: string;
+  Images: string[];
+  Repaired: string;
+}[];
+}
+
 export interface ManifestPutResponse {
   mediaType: string;
   digest: string;

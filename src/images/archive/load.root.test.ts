@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type Member, tarOf } from "../snapshots/apply/tar-fixture.ts";
-import { sha256 } from "./chain-id.ts";
+import { type Member, tarOf } from "../../snapshots/apply/tar-fixture.ts";
+import { sha256 } from "../chain-id.ts";
 import {
   actions,
   caller,
@@ -22,7 +22,7 @@ import {
   save,
   start,
   useLab,
-} from "./images-lab.ts";
+} from "../images-lab.ts";
 
 useLab();
 
@@ -112,8 +112,8 @@ function layout(
   const plain = {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.manifest.v1+json",
-    config,
-    layers: [put(layer)],
+    config: { mediaType: "application/vnd.oci.image.config.v1+json", ...config },
+    layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", ...put(layer) }],
   };
   const descriptor = {
     mediaType: plain.mediaType,
@@ -261,11 +261,11 @@ test("the same layers loaded by two at once are unpacked once", async () => {
 test("a process killed between layer and row leaves nothing of the image", async () => {
   const program = `
     import { Database } from "bun:sqlite"; import { createReadStream } from "node:fs";
-    const at = (path) => import(${JSON.stringify(join(import.meta.dir, ".."))} + "/" + path);
+    const at = (path) => import(${JSON.stringify(join(import.meta.dir, "../.."))} + "/" + path);
     const { openSnapshotter } = await at("snapshots/open.ts"); const { ContentStore } = await at("content/store.ts"); const { openImages } = await at("images/open.ts");
     const dir = ${JSON.stringify(dir)};
-    const images = await openImages({ db: new Database(dir + "/state.db"), content: new ContentStore({ root: dir + "/content" }), snapshotter: await openSnapshotter({ dataRoot: dir }), events: { publish() {} } });
-    await images.load(createReadStream(${JSON.stringify(join(import.meta.dir, "fixtures/docker-20.10-save.tar.gz"))}), { quiet: true, report() {}, caller: { via: "engine" } });`;
+    const images = await openImages({ db: new Database(dir + "/state.db"), content: new ContentStore({ root: dir + "/content" }), snapshotter: await openSnapshotter({ dataRoot: dir }), events: { publish() {} }, workFolder: dir + "/work" });
+    await images.load(createReadStream(${JSON.stringify(join(import.meta.dir, "../fixtures/docker-20.10-save.tar.gz"))}), { quiet: true, report() {}, caller: { via: "engine" } });`;
   for (const [point, count] of [
     ["image.load.after-blob", 0],
     ["image.load.after-row", 2],
