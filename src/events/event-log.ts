@@ -31,12 +31,16 @@ export function openEventLog({
   const insert = db.query<unknown, [number, bigint, string]>(
     "INSERT INTO events (sequence, time_ns, event) VALUES (?, ?, ?)",
   );
-  const trim = db.query<unknown, [number]>("DELETE FROM events WHERE sequence <= ?");
+  // by their number and not by sequence, which has gaps
+  const trim = db.query<unknown, [number]>(
+    "DELETE FROM events WHERE sequence IN (SELECT sequence FROM events ORDER BY sequence LIMIT ?)",
+  );
   const since = db.query<{ sequence: number; time_ns: string; event: string }, [bigint]>(
     "SELECT sequence, CAST(time_ns AS TEXT) AS time_ns, event FROM events WHERE time_ns >= ? ORDER BY sequence",
   );
   const newest = db.query<{ n: number | null }, []>("SELECT max(sequence) AS n FROM events").get()?.n ?? 0;
   let sequence = newest + (unclean ? lostAtMost : 0);
+  let count = db.query<{ n: number }, []>("SELECT count(*) AS n FROM events").get()?.n ?? 0;
   let pending: EngineEvent[] = [];
   let scheduled = false;
   const listeners = new Set<(event: EngineEvent) => void>();
@@ -45,7 +49,7 @@ export function openEventLog({
     for (const { sequence: number, timeNs, type, action, id, attributes, caller } of events) {
       insert.run(number, timeNs, JSON.stringify({ type, action, id, attributes, caller }));
     }
-    trim.run(sequence - keep);
+    if (count + events.length > keep) trim.run(count + events.length - keep);
   });
   function flush(): void {
     scheduled = false;
@@ -54,6 +58,7 @@ export function openEventLog({
     pending = [];
     try {
       write(events);
+      count = Math.min(keep, count + events.length);
     } catch (error) {
       failed?.(error); // a full disk loses history, it does not stop the engine
     }
