@@ -160,7 +160,7 @@ test.each<[string, () => Buffer, string]>([
         descriptor: { mediaType: "application/vnd.oci.image.index.v1+json" },
         manifest: ({ mediaType: _gone, ...rest }) => rest,
       }),
-    "is not application/vnd.oci.image.index",
+    "its content is not",
   ],
   ["a wrong size", () => layout({ descriptor: { size: 3 } }), "bytes long, not 3"],
   ["a missing blob", () => layout({ descriptor: { digest: wrong } }), "is named but not in it"],

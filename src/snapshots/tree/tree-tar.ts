@@ -10,6 +10,8 @@ export interface TreeTarOptions {
   readonly whiteouts: "overlay" | "none";
   /** Whether the root folder itself is a member, `./`. */
   readonly withRoot: boolean;
+  /** Before every name, with a slash at its end. */
+  readonly prefix?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -35,6 +37,7 @@ export function treeTar(root: string, options: TreeTarOptions): Readable {
 }
 
 async function write(root: string, options: TreeTarOptions, out: (bytes: Buffer) => Promise<void>): Promise<void> {
+  const { prefix = "" } = options;
   const firstName = new Map<string, string>();
   await walkTree(
     root,
@@ -43,11 +46,18 @@ async function write(root: string, options: TreeTarOptions, out: (bytes: Buffer)
       if (node.path === "" && !options.withRoot) return undefined;
       if (options.whiteouts === "overlay" && isWhiteout(node.stat)) {
         await out(
-          tarHeader({ name: sibling(node.path, ".wh."), type: "file", mode: 0, uid: 0, gid: 0, mtimeSeconds: 0 }),
+          tarHeader({
+            name: prefix + sibling(node.path, ".wh."),
+            type: "file",
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtimeSeconds: 0,
+          }),
         );
         return undefined;
       }
-      const member = describe(node);
+      const member = describe(node, prefix);
       if (!member) return undefined;
       const key =
         node.stat.links > 1 && !isFolder(node.stat)
@@ -61,14 +71,21 @@ async function write(root: string, options: TreeTarOptions, out: (bytes: Buffer)
       if (member.type === "file") {
         if (!(await writeFile(node, member, out))) return undefined;
       } else await out(tarHeader(member));
-      if (key !== undefined) firstName.set(key, node.path);
+      if (key !== undefined) firstName.set(key, prefix + node.path);
       if (
         options.whiteouts === "overlay" &&
         isFolder(node.stat) &&
         getXattr(pathOf(node), "trusted.overlay.opaque")?.toString() === "y"
       ) {
         await out(
-          tarHeader({ name: `${node.path}/.wh..wh..opq`, type: "file", mode: 0, uid: 0, gid: 0, mtimeSeconds: 0 }),
+          tarHeader({
+            name: `${prefix}${node.path}/.wh..wh..opq`,
+            type: "file",
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtimeSeconds: 0,
+          }),
         );
       }
       return undefined;
@@ -79,10 +96,10 @@ async function write(root: string, options: TreeTarOptions, out: (bytes: Buffer)
 }
 
 /** undefined for sockets, which archives cannot hold. */
-function describe(node: TreeNode): TarMember | undefined {
+function describe(node: TreeNode, prefix: string): TarMember | undefined {
   const { stat, path } = node;
   const common = {
-    name: path,
+    name: prefix + path,
     mode: stat.mode & 0o7777,
     uid: stat.uid,
     gid: stat.gid,
@@ -93,7 +110,7 @@ function describe(node: TreeNode): TarMember | undefined {
     case nodeTypes.file:
       return { ...common, type: "file", sizeBytes: stat.sizeBytes };
     case nodeTypes.folder:
-      return { ...common, type: "folder", name: path === "" ? "./" : `${path}/` };
+      return { ...common, type: "folder", name: path === "" ? prefix || "./" : `${prefix}${path}/` };
     case nodeTypes.link: {
       const target = linkTarget(node);
       return target === undefined ? undefined : { ...common, type: "symlink", linkName: target };
