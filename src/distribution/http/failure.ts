@@ -1,4 +1,5 @@
 import { EngineError } from "../../base/errors.ts";
+import { readChallenges } from "../auth/challenge.ts";
 import { readLimited } from "./answer-body.ts";
 
 /** What the retries look at; in the `detail` of every error of this folder. */
@@ -21,7 +22,12 @@ const maxErrorBytes = 64 * 1024;
 /** The error that an answer of 4xx or 5xx stands for, in the words of docker's own client. Reads the body. */
 export async function answerFailure(response: Response): Promise<EngineError> {
   const { status } = response;
-  const first = await firstError(response);
+  const challenges = readChallenges(response.headers.get("www-authenticate"));
+  const scopeLacks = challenges.some(({ parameters }) => parameters["error"] === "insufficient_scope");
+  const body = await firstError(response);
+  // RFC 6750, 3.1: the token is good, its rights are not enough
+  const first =
+    status === 401 && scopeLacks ? { code: "DENIED", message: "requested access to the resource is denied" } : body;
   const retryAfterMs = readRetryAfter(response.headers.get("retry-after"));
   const detail = {
     status,
@@ -102,7 +108,10 @@ async function firstError(response: Response): Promise<{ code: string; message: 
   } catch {
     return undefined; // a page of a proxy, nothing, or cut off: the status says it
   }
-  const { errors } = (body ?? {}) as { errors?: unknown };
+  const { errors, details } = (body ?? {}) as { errors?: unknown; details?: unknown };
+  // Docker Hub's token server
+  if (typeof details === "string" && details !== "")
+    return { code: response.status === 429 ? "TOOMANYREQUESTS" : "UNAUTHORIZED", message: plain(details) };
   const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
   if (first === null || typeof first !== "object") return undefined;
   const { code, message } = first as { code?: unknown; message?: unknown };
