@@ -22,6 +22,10 @@ export const enginePackages = [
 export const testPackages = [
   { package: "tcpdump", program: "tcpdump", why: "tests that no packet of an internal network leaves it" },
   { package: "containernetworking-plugins", program: "../lib/cni/bridge", why: "tests of the cni network driver" },
+  { package: "skopeo", program: "skopeo", why: "tests of images and registries with another client" },
+  { package: "umoci", program: "umoci", why: "tests with images that another tool made" },
+  { package: "podman", program: "podman", why: "tests of our registry with another engine" },
+  { package: "apache2-utils", program: "htpasswd", why: "tests that its password files are ours too" },
 ];
 
 const env = { ...process.env, PATH: `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin` };
