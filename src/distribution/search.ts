@@ -21,7 +21,7 @@ export async function search(
   { limit, credentials = {}, signal }: Cancel & { limit: number; credentials?: Credentials },
 ): Promise<readonly SearchHit[]> {
   if (limit < 0 || limit > maxLimit)
-    throw new EngineError("invalid", `limit ${limit} is outside the range of [1, ${maxLimit}]`);
+    throw new EngineError("invalid", `Limit ${limit} is outside the range of [1, ${maxLimit}]`);
   if (term.includes("://"))
     throw new EngineError("invalid", `invalid repository name: repository name (${term}) should not have a scheme`);
   const { domain, name } = splitTerm(term);

@@ -133,7 +133,9 @@ export class Server {
           answerMs: probeMs,
         });
         await discard(response);
-        return base;
+        // what a TLS port says to those who speak plainly; why TLS failed is the better text
+        const isTlsPort = response.status === 400 && base.protocol === "http:" && failure !== undefined;
+        if (!isTlsPort) return base;
       } catch (error) {
         failure = error;
       }

@@ -43,18 +43,19 @@ export class Authorizer {
     if (chosen === undefined) return false;
     if (chosen.scheme === "basic" && !username) return "no-credentials";
     const scheme = chosen.scheme === "basic" ? "Basic " : "Bearer ";
-    const changed = this.#challenge?.scheme !== chosen.scheme || sameRealm(this.#challenge, chosen) === false;
+    const changed = this.#challenge?.scheme !== chosen.scheme || !sameRealm(this.#challenge, chosen);
+    const before = this.#challenge && this.#scopesWith(this.#challenge, scopes).join(" ");
     this.#challenge = chosen;
     if (changed) this.#tokens.clear();
     if (sent === undefined || !sent.startsWith(scheme) || changed) return true;
     if (chosen.scheme === "basic") return false;
-    // the scopes that the registry names count too: a catalogue's cannot be guessed
-    const all = this.#scopesWith(chosen, scopes);
-    const key = all.join(" ");
+    const key = this.#scopesWith(chosen, scopes).join(" ");
+    if (key !== before) return true; // it names other scopes now
     const refused = this.#tokens.delete(key);
     return refused && chosen.parameters["error"] !== "insufficient_scope";
   }
 
+  /** What is asked for; else what the registry names: a catalogue's scope cannot be guessed. */
   #scopesWith(challenge: Challenge, scopes: readonly string[]): readonly string[] {
     return scopes.length > 0 ? scopes : (challenge.parameters["scope"] ?? "").split(" ").filter((text) => text !== "");
   }
