@@ -5,6 +5,7 @@ import { containerRoutes } from "./routes/container.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
 import { distributionRoutes } from "./routes/distribution.ts";
 import { imageCareRoutes } from "./routes/image-care.ts";
+import { imageFileRoutes } from "./routes/image-files.ts";
 import { imageRoutes } from "./routes/image.ts";
 import { networkRoutes } from "./routes/network.ts";
 import { systemRoutes } from "./routes/system.ts";
@@ -17,6 +18,7 @@ export const routes: Routes = {
   ...containerRoutes,
   ...containerStreamRoutes,
   ...imageRoutes,
+  ...imageFileRoutes,
   ...imageCareRoutes,
   ...distributionRoutes,
   ...volumeRoutes,

@@ -5,6 +5,7 @@ import { hold, type ImageDeps } from "./deps.ts";
 import type { BookedImage } from "./books/image-book.ts";
 import type { CheckReport, Finding, InUse } from "./images.ts";
 import { fetchLayer, openLayer, type TravelLayer, descriptorOf } from "./travel/layer-blobs.ts";
+import { asError } from "./travel/settle.ts";
 
 export interface CheckOptions {
   readonly repair: boolean;
@@ -154,7 +155,7 @@ export async function remakeLayer(
       failure = error;
     }
   }
-  throw failure;
+  throw asError(failure);
 }
 
 /** Brings back what a crash or a full disk took from images; what cannot be had is named. */

@@ -7,9 +7,12 @@ import type { Image, ImageStore } from "./image.ts";
 
 /** Everything that faces do with images. Progress goes to `report` as it happens. */
 export interface Images extends ImageStore {
-  /** Makes an image of one root-filesystem tar (plain, gzip, zstd, xz, bzip2). `changes` are Dockerfile lines. */
+  /**
+   * Makes an image of one root-filesystem tar (plain, gzip, zstd, xz, bzip2), given or behind an http address.
+   * `changes` are Dockerfile lines.
+   */
   import(
-    tar: Readable,
+    tar: Readable | string,
     options: Asked & {
       repository: string;
       tag: string;

@@ -10,6 +10,7 @@ import { hold, type ImageDeps } from "./deps.ts";
 import { tell } from "./events.ts";
 import type { Image } from "./image.ts";
 import type { Report } from "./images.ts";
+import { openAddress } from "./open-address.ts";
 import { parsePlatform } from "./platform.ts";
 import { targetReference } from "./tag.ts";
 
@@ -25,12 +26,13 @@ export interface ImportOptions {
 }
 
 /** Makes an image of one layer from a root file system's tar. Everything that can be wrong with the request is said before the tar is read. */
-export async function importImage(deps: ImageDeps, tar: Readable, options: ImportOptions): Promise<Image> {
+export async function importImage(deps: ImageDeps, tar: Readable | string, options: ImportOptions): Promise<Image> {
   const reference = targetReference(options.repository, options.tag, "cannot import digest reference");
   const config = applyChanges({}, options.changes);
   const platform = parsePlatform(options.platform);
-  const comment = options.message || "Imported from -";
-  await using layer = await deps.layers.stage(decompress(tar), {
+  const comment = options.message || `Imported from ${typeof tar === "string" ? tar : "-"}`;
+  const source = typeof tar === "string" ? await openAddress(tar, options) : tar;
+  await using layer = await deps.layers.stage(decompress(source), {
     parent: undefined,
     ...(options.signal ? { signal: options.signal } : {}),
   });

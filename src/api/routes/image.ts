@@ -4,9 +4,10 @@ import { parseReference } from "../../spec/reference.ts";
 import { readFilters } from "../filters.ts";
 import { filterImages, imageFilterKeys } from "../image-filters.ts";
 import { containerIds, containersByImage, imageUse } from "../image-use.ts";
+import { readPlatform } from "../platform.ts";
 import { keptImages } from "../prune-filters.ts";
 import { readRegistryAuth } from "../registry-auth.ts";
-import { type Routes, shaped, streamReply } from "../route.ts";
+import { type Routes, shaped } from "../route.ts";
 import { progressReply } from "../streams/progress.ts";
 import { imageJson, imageSummary } from "../views/image-json.ts";
 import { manifestJson } from "../views/manifest-json.ts";
@@ -78,14 +79,9 @@ export const imageRoutes = {
       const source = search.get("fromSrc") ?? "";
       const platform = search.get("platform") ?? "";
       if (source !== "") {
-        if (source !== "-")
-          throw new EngineError(
-            "not-implemented",
-            "import from an address is not supported: download it and give it as a file",
-          );
         const changes = search.getAll("changes");
         return progressReply(async ({ report, send }) => {
-          const image = await deps.images.import(exchange.body.stream(), {
+          const image = await deps.images.import(source === "-" ? exchange.body.stream() : source, {
             caller,
             signal,
             changes,
@@ -161,36 +157,6 @@ export const imageRoutes = {
     },
   },
 
-  ImageGet: {
-    can: "image:save",
-    handle: async ({ deps, params, caller, signal }) =>
-      streamReply(await deps.images.save([params.name], { caller, signal }), { "Content-Type": "application/x-tar" }),
-  },
-
-  ImageGetAll: {
-    can: "image:save",
-    async handle({ deps, query, caller, signal }) {
-      const names = (query.names ?? []).filter((name) => name !== "");
-      if (names.length === 0) throw new EngineError("invalid", "no image names were given");
-      return streamReply(await deps.images.save(names, { caller, signal }), { "Content-Type": "application/x-tar" });
-    },
-  },
-
-  ImageLoad: {
-    can: "image:load",
-    handle: ({ deps, query, caller, signal, exchange }) =>
-      progressReply(async ({ report, send }) => {
-        const loaded = await deps.images.load(exchange.body.stream(), {
-          caller,
-          signal,
-          quiet: query.quiet ?? true,
-          report,
-        });
-        for (const { image, reference } of loaded)
-          send({ stream: reference === "" ? `Loaded image ID: ${image.id}\n` : `Loaded image: ${reference}\n` });
-      }),
-  },
-
   ImageCommit: {
     can: "container:commit",
     async handle({ deps, query, body, search, caller, signal }) {
@@ -217,20 +183,6 @@ export const imageRoutes = {
     },
   },
 } satisfies Partial<Routes>;
-
-/** A platform of the wire, `{"os":"linux","architecture":"arm64"}`, as `linux/arm64`. */
-function readPlatform(text: string): string {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new EngineError("invalid", `invalid platform: ${JSON.stringify(text)} is not JSON`);
-  }
-  const { os, architecture, variant } = (value ?? {}) as Partial<Record<string, unknown>>;
-  if (typeof os !== "string" || typeof architecture !== "string")
-    throw new EngineError("invalid", "invalid platform: both os and architecture must be provided"); // moby parity
-  return [os, architecture, ...(typeof variant === "string" && variant !== "" ? [variant] : [])].join("/");
-}
 
 const withoutNulls = (value: object): object =>
   Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null && item !== undefined));

@@ -3,6 +3,7 @@ import { parseReference } from "../../spec/reference.ts";
 import { mediaTypes, type OciDescriptor } from "../../spec/oci/descriptor.ts";
 import type { ImageDeps } from "../deps.ts";
 import type { LayerBlob } from "../books/layer-book.ts";
+import { asError } from "./settle.ts";
 
 /** A layer of an image as it travels, and the unpacked one that it is here. */
 export interface TravelLayer {
@@ -70,7 +71,7 @@ export async function fetchLayer(deps: ImageDeps, { descriptor }: TravelLayer, s
       failure = error; // the next place may have it
     }
   }
-  if (!deps.content.has(descriptor.digest)) throw failure;
+  if (!deps.content.has(descriptor.digest)) throw asError(failure);
 }
 
 /** The blob by which a layer travels: one that is here or can be had; undefined when it must be made. */

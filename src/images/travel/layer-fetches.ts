@@ -9,6 +9,7 @@ import type { LayerStore, StagedLayer } from "../../snapshots/layers.ts";
 import type { Snapshotter } from "../../snapshots/snapshotter.ts";
 import type { OciDescriptor } from "../../spec/oci/descriptor.ts";
 import type { Progress, Report } from "../images.ts";
+import { all, asError } from "./settle.ts";
 import { throttle } from "./throttle.ts";
 
 /** A layer of an image that is being pulled. */
@@ -53,7 +54,7 @@ export class LayerFetches {
   async fetch(wanted: readonly WantedLayer[], options: { report: Report; signal?: AbortSignal }): Promise<void> {
     const failed = new AbortController();
     const signal = options.signal ? AbortSignal.any([failed.signal, options.signal]) : failed.signal;
-    const results = await Promise.allSettled(
+    await all(
       wanted.map(async (layer) => {
         try {
           await this.#want(layer, { report: options.report, signal });
@@ -63,11 +64,6 @@ export class LayerFetches {
         }
       }),
     );
-    const reasons = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
-    // those that were only stopped for the sake of another say nothing
-    const first =
-      reasons.find((reason) => !(reason instanceof EngineError && reason.kind === "cancelled")) ?? reasons[0];
-    if (first !== undefined) throw first;
   }
 
   async #want(layer: WantedLayer, options: { report: Report; signal: AbortSignal }): Promise<void> {
@@ -201,7 +197,7 @@ export class LayerFetches {
       await receiving[Symbol.asyncDispose](); // wakes the unpacker
       const staged = await staging.catch(() => undefined);
       await staged?.[Symbol.asyncDispose]();
-      if (failure !== undefined && !work.signal.aborted && !isStopped(failure)) throw failure;
+      if (failure !== undefined && !work.signal.aborted && !isStopped(failure)) throw asError(failure);
       throw error;
     }
     return await staging;

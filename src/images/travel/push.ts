@@ -1,4 +1,4 @@
-import { EngineError, errorKind } from "../../base/errors.ts";
+import { EngineError } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
 import { shortId } from "../../base/id.ts";
 import type { Repository } from "../../distribution/registries.ts";
@@ -12,6 +12,7 @@ import type { BookedImage } from "../books/image-book.ts";
 import type { PushOptions } from "../images.ts";
 import { openLayer, packLayer, travelBlob, type TravelLayer } from "./layer-blobs.ts";
 import type { LayerBlob } from "../books/layer-book.ts";
+import { all } from "./settle.ts";
 import { throttle } from "./throttle.ts";
 import { keptTravel, makeTravel, type Travel } from "./travel.ts";
 
@@ -140,10 +141,7 @@ async function pushLayers(context: PushContext, image: BookedImage, target: stri
     const name = key(layer.diffId, index);
     if (!sent.has(name)) sent.set(name, send(layer, index));
   }
-  const results = await Promise.allSettled(sent.values());
-  const reasons = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
-  const first = reasons.find((reason) => errorKind(reason) !== "cancelled") ?? reasons[0];
-  if (first !== undefined) throw first;
+  await all([...sent.values()]);
   const blobs = await Promise.all(order.map(async ({ diffId }, index) => sent.get(key(diffId, index)))); // all are done
   return (
     kept ??

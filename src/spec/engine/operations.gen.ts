@@ -124,6 +124,8 @@ export const operations = {
   DistributionInspect: { method: "GET", path: "/distribution/{name}/json", tag: "Distribution", status: 200, query: {  }, body: false },
   Session: { method: "POST", path: "/session", tag: "Session", status: 101, query: {  }, body: false },
   Grpc: { method: "POST", path: "/grpc", tag: "Build", status: 101, query: {  }, body: false },
+  ImageSavePart: { method: "POST", path: "/berth/images/save", tag: "Berth", status: 200, query: {  }, body: true },
+  ImageGetAci: { method: "GET", path: "/berth/images/{name}/aci", tag: "Berth", status: 200, query: { "platform": "string" }, body: false },
   PrunePlan: { method: "GET", path: "/berth/prune/{type}", tag: "Berth", status: 200, query: { "filters": "string" }, body: false },
   SystemCheck: { method: "GET", path: "/berth/system/check", tag: "Berth", status: 200, query: { "quick": "boolean" }, body: false },
   SystemRepair: { method: "POST", path: "/berth/system/check", tag: "Berth", status: 200, query: { "quick": "boolean" }, body: false },
@@ -889,6 +891,18 @@ export interface OperationTypes {
   Grpc: {
     params: {  };
     query: {  };
+    body: unknown;
+    reply: void;
+  };
+  ImageSavePart: {
+    params: {  };
+    query: {  };
+    body: wire.ImageSavePartRequest;
+    reply: void;
+  };
+  ImageGetAci: {
+    params: { name: string };
+    query: { "platform"?: string | undefined };
     body: unknown;
     reply: void;
   };

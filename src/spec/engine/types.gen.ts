@@ -1624,6 +1624,12 @@ export interface ImageManifestSummary {
 } | null | undefined;
 }
 
+export interface ImageSavePartRequest {
+  Names: string[];
+  Platforms?: string[] | null | undefined;
+  Omit?: string[] | null | undefined;
+}
+
 export interface PrunePlan {
   Type: string;
   Items: {
