@@ -19,7 +19,12 @@ const accept = [mediaTypes.ociIndex, mediaTypes.ociManifest, mediaTypes.dockerIn
 
 export const pullScope = (path: string): string => `repository:${path}:pull`;
 export const pushScope = (path: string): string => `repository:${path}:pull,push`;
-const address = (path: string, reference: string): string => `${path}/manifests/${reference}`;
+const tagPattern = /^\w[\w.-]{0,127}$/;
+function address(path: string, reference: string): string {
+  if (!isDigest(reference) && !tagPattern.test(reference))
+    throw new EngineError("invalid", `invalid tag or digest ${JSON.stringify(reference.slice(0, 200))}`);
+  return `${path}/manifests/${reference}`;
+}
 
 /** What a HEAD tells; undefined when it does not tell everything, or refuses: a GET says more. */
 export async function headManifest(

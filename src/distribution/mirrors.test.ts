@@ -162,6 +162,46 @@ test("a download that a mirror cuts goes on at another and at the registry", asy
   expect(upstream.seen.find(({ url }) => url === blobUrl("team/app"))?.headers.range).toBe("bytes=200000-");
 });
 
+test("a download that the registry cuts for good goes on at a mirror that had failed before", async () => {
+  let [mirrorBroken, upstreamBroken] = [true, false];
+  await using mirror = await registry((_request, response) => {
+    if (mirrorBroken) response.writeHead(500).end();
+    return mirrorBroken;
+  });
+  await using upstream = await registry((request, response) => {
+    if (upstreamBroken) response.socket?.destroy();
+    if (upstreamBroken || !request.url?.includes("/blobs/")) return upstreamBroken;
+    upstreamBroken = true;
+    mirrorBroken = false;
+    response.writeHead(200, { "Content-Length": bytes.length });
+    response.write(bytes.subarray(0, 300_000), () => setTimeout(() => response.socket?.destroy(), 30));
+    return true;
+  });
+  const registries = testRegistries({ mirrors: { "*": [mirror.origin] }, attempts: 2 });
+  const restarted = (): void => {
+    throw new Error("nothing was wrong");
+  };
+  const repository = registries.repository(named(upstream.host));
+  await repository.manifest("v1");
+  expect(await collect(repository.blob(descriptor, { restarted }))).toEqual(Buffer.from(bytes));
+  expect(mirror.seen.at(-1)?.headers.range).toBe("bytes=300000-");
+});
+
+test("digests and tags that are none never become part of an address", async () => {
+  await using upstream = await registry();
+  const repository = testRegistries().repository(named(upstream.host));
+  const digest = "sha256:../../../x";
+  for (const work of [
+    () => collect(repository.blob({ ...descriptor, digest }, { offsetBytes: 1 })),
+    () => repository.has(digest),
+    () => repository.manifest("../x"),
+    () => repository.resolve("a/b"),
+    () => repository.pushManifest("a?b", { mediaType: "x", bytes: manifest }),
+  ])
+    expect((await failure(work())).kind).toBe("invalid");
+  expect(paths(upstream)).toEqual([]);
+});
+
 test("a mirror that gives wrong bytes is left out and the download begins again, told to its reader", async () => {
   await using upstream = await registry();
   const wrong = bytes.slice();

@@ -151,7 +151,8 @@ test("a token server that refuses, errs or lies gives a clear error", async () =
       "unauthorized: incorrect username or password",
     ],
     [(_q, r) => void r.writeHead(401).end(), "unauthorized", "unauthorized: authentication required"],
-    [(_q, r) => void r.writeHead(403).end("no"), "unauthorized", "received unexpected HTTP status: 403 Forbidden"],
+    [(_q, r) => void r.writeHead(403).end("no"), "not-found", "denied: requested access to the resource is denied"],
+    [(_q, r) => void r.writeHead(418).end("no"), "unauthorized", "received unexpected HTTP status: 418"],
     [
       (_q, r) => void r.writeHead(500).end("no"),
       "unavailable",

@@ -129,8 +129,7 @@ function refused(error: EngineError, realm: URL): EngineError {
   const { status = 0, code = "" } = facts(error);
   if (status === 429 || status >= 500) return error;
   if (code !== "") return new EngineError("unauthorized", error.message, { ...error.detail });
-  const text = status === 401 ? "unauthorized: authentication required" : error.message;
-  return new EngineError("unauthorized", status === 401 ? text : `token server ${realm.origin}: ${text}`, {
+  return new EngineError("unauthorized", `token server ${realm.origin}: ${error.message}`, {
     ...error.detail,
     code: "UNAUTHORIZED",
   });

@@ -24,7 +24,7 @@ export async function answerFailure(response: Response): Promise<EngineError> {
   const { status } = response;
   const challenges = readChallenges(response.headers.get("www-authenticate"));
   const scopeLacks = challenges.some(({ parameters }) => parameters["error"] === "insufficient_scope");
-  const body = await firstError(response);
+  const body = (await firstError(response)) ?? wordless(response);
   // RFC 6750, 3.1: the token is good, its rights are not enough
   const first =
     status === 401 && scopeLacks ? { code: "DENIED", message: "requested access to the resource is denied" } : body;
@@ -96,6 +96,15 @@ function transportText(code: string, url: URL): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** What a refusal means that says nothing, as one of a HEAD cannot. */
+function wordless({ status, headers }: Response): { code: string; message: string } | undefined {
+  if (status === 401) return { code: "UNAUTHORIZED", message: "authentication required" };
+  const isPage = /html|xml/.test(headers.get("content-type") ?? "");
+  return status === 403 && !isPage
+    ? { code: "DENIED", message: "requested access to the resource is denied" }
+    : undefined;
 }
 
 /** OCI distribution-spec 1.1, "Error Codes". */

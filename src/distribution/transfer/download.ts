@@ -2,7 +2,7 @@ import { EngineError } from "../../base/errors.ts";
 import type { OciDescriptor } from "../../spec/oci/descriptor.ts";
 import { answerBytes, discard } from "../http/answer-body.ts";
 import { cancelled } from "./cancelled.ts";
-import { hasherFor } from "./digest.ts";
+import { checkDigest, hasherFor } from "./digest.ts";
 import type { Endpoint } from "../endpoints.ts";
 import { answerFailure, facts } from "../http/failure.ts";
 import { pullScope } from "../manifests.ts";
@@ -32,7 +32,9 @@ export async function* downloadBlob(download: Download): AsyncGenerator<Uint8Arr
   let queue = [...download.endpoints];
   const used = new Set<Endpoint>();
   let offset = download.offsetBytes;
-  let hasher = offset === 0 ? hasherFor(descriptor.digest) : undefined;
+  checkDigest(descriptor.digest);
+  const verify = offset === 0 && queue.some(({ isMirror }) => isMirror);
+  let hasher = hasherFor(descriptor.digest);
   let failures = 0;
   let worst: unknown;
   for (;;) {
@@ -44,7 +46,7 @@ export async function* downloadBlob(download: Download): AsyncGenerator<Uint8Arr
         for await (const bytes of range(endpoint, descriptor, { offset, signal })) {
           used.add(endpoint);
           offset += bytes.length;
-          if (endpoint.isMirror || used.size > 1) hasher?.update(bytes);
+          if (verify) hasher.update(bytes);
           yield bytes;
         }
       }
@@ -62,7 +64,7 @@ export async function* downloadBlob(download: Download): AsyncGenerator<Uint8Arr
       continue;
     }
     const mirrors = [...used].filter(({ isMirror }) => isMirror);
-    if (hasher === undefined || mirrors.length === 0) return;
+    if (!verify || mirrors.length === 0) return;
     const digest = `${descriptor.digest.split(":")[0]}:${hasher.digest("hex")}`;
     if (digest === descriptor.digest) return;
     worst = new EngineError("invalid", `the content's digest is ${digest}, not ${descriptor.digest}`, { digest });

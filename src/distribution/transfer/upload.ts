@@ -2,6 +2,7 @@ import { EngineError } from "../../base/errors.ts";
 import type { OciDescriptor } from "../../spec/oci/descriptor.ts";
 import { discard } from "../http/answer-body.ts";
 import { cancelled } from "./cancelled.ts";
+import { checkDigest } from "./digest.ts";
 import type { Endpoint } from "../endpoints.ts";
 import { answerFailure, facts } from "../http/failure.ts";
 import { pullScope, pushScope } from "../manifests.ts";
@@ -34,6 +35,7 @@ export async function hasBlob(
   digest: string,
   { signal, scope = pullScope(path) }: { signal: AbortSignal | undefined; scope?: string },
 ): Promise<boolean> {
+  checkDigest(digest);
   const { response } = await server.ask({
     method: "HEAD",
     at: `${path}/blobs/${digest}`,
@@ -51,7 +53,12 @@ export async function uploadBlob(upload: Upload): Promise<"uploaded" | "mounted"
   const { endpoint, descriptor, policy, signal } = upload;
   const here = (): Promise<boolean> =>
     hasBlob(endpoint, descriptor.digest, { signal, scope: pushScope(endpoint.path) });
-  if (await retrying(here, policy, signal)) return "exists";
+  const isThere = retrying(here, policy, signal).catch((error: unknown) => {
+    // who may write and not read is told by the upload what is wrong, if anything is
+    if (facts(error).status === 401 || facts(error).status === 403) return false;
+    throw error;
+  });
+  if (await isThere) return "exists";
   const mounted = await mount(upload);
   if (mounted === "mounted") return mounted;
   let session: Session | undefined = mounted;
