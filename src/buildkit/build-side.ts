@@ -10,7 +10,7 @@ export interface Solution {
   readonly metadata: Readonly<Record<string, Uint8Array>>;
 }
 
-export interface FrontendRequest {
+export interface AskedSolve {
   /** Attributes of dockerfile.v0: `filename`, `target`, `platform`, `build-arg:X`, ... */
   readonly attributes: Readonly<Record<string, string>>;
   readonly cacheImports: readonly CacheEntry[];
@@ -36,7 +36,7 @@ export interface BuildSide {
   readonly version: string;
   readonly platforms: readonly { os: string; architecture: string; variant: string }[];
   readonly hostGatewayIp: () => string;
-  solve(job: Job<Solution>, request: FrontendRequest, signal: AbortSignal): Promise<Solution>;
+  solve(job: Job<Solution>, request: AskedSolve, signal: AbortSignal): Promise<Solution>;
   /** Gives the exporter's response: `containerimage.digest`, ... */
   export(
     job: Job<Solution>,

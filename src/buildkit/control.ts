@@ -54,6 +54,7 @@ export function controlService(deps: {
       id: request.Ref,
       sessionId: request.Session,
       caller: context.values.get(callerKey),
+      entitlements: new Set(request.Entitlements),
     });
     const { job } = started;
     const session =

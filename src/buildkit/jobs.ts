@@ -8,11 +8,20 @@ const arrivalMs = 5000;
 /** How long a build that ended still answers those who ask for its progress. */
 const keepMs = 30_000;
 
+interface JobOptions {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly caller: Caller;
+  readonly entitlements: ReadonlySet<string>;
+}
+
 /** One Control.Solve and all calls that belong to it. */
 export class Job<Ref> {
   readonly id: string;
   readonly sessionId: string;
   readonly caller: Caller;
+  /** What the client may ask of steps: `network.host`, `security.insecure`. */
+  readonly entitlements: ReadonlySet<string>;
   readonly progress = new ProgressLog();
   /** What single solves gave, by the names they were given. */
   readonly refs = new Map<string, Ref>();
@@ -20,10 +29,11 @@ export class Job<Ref> {
   readonly #returned = Promise.withResolvers<Ref | undefined>();
   #refCount = 0;
 
-  constructor(options: { id: string; sessionId: string; caller: Caller }) {
+  constructor(options: JobOptions) {
     this.id = options.id;
     this.sessionId = options.sessionId;
     this.caller = options.caller;
+    this.entitlements = options.entitlements;
     this.#returned.promise.catch(() => {}); // looked at by who waits for it
   }
 
@@ -63,7 +73,7 @@ export class Jobs<Ref> {
   readonly #jobs = new Arrivals<Job<Ref>>();
 
   /** The build is over when this is disposed. */
-  start(options: { id: string; sessionId: string; caller: Caller }): { job: Job<Ref> } & Disposable {
+  start(options: JobOptions): { job: Job<Ref> } & Disposable {
     if (options.id === "") throw new EngineError("invalid", "a build without a reference");
     const job = new Job<Ref>(options);
     if (!this.#jobs.add(job.id, job)) throw new EngineError("conflict", `job ID ${options.id} exists already`);

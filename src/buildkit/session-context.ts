@@ -3,6 +3,7 @@ import type { OpenFolder, SyncedFolders } from "../build/context/synced-folders.
 import { EngineError } from "../base/errors.ts";
 import type { Stat } from "../spec/buildkit/files.gen.ts";
 import type { Session } from "./session.ts";
+import type { StepTeller } from "./step-teller.ts";
 import { type FileSelection, type FileSink, pullFiles } from "./pull-files.ts";
 
 // Go's FileMode: what its bits beside the permissions mean (package io/fs)
@@ -18,7 +19,8 @@ export class SessionContext implements BuildContext {
     readonly folder: string;
     readonly excludePatterns: readonly string[];
     readonly key: string;
-    readonly progress: (bytes: number) => void;
+    readonly teller: StepTeller;
+    readonly name: string;
   };
   #open: OpenFolder | undefined;
 
@@ -31,8 +33,9 @@ export class SessionContext implements BuildContext {
       excludePatterns: readonly string[];
       /** Names the client's folder from one build to the next; empty = it is not kept. */
       key: string;
-      /** Told how many bytes have come so far. */
-      progress: (bytes: number) => void;
+      teller: StepTeller;
+      /** What the step of taking it is called. */
+      name: string;
     },
   ) {
     this.#session = session;
@@ -40,13 +43,21 @@ export class SessionContext implements BuildContext {
     this.#options = options;
   }
 
-  async fetch(paths: readonly string[], signal: AbortSignal): Promise<ContextTree> {
+  fetch(paths: readonly string[], signal: AbortSignal): Promise<ContextTree> {
+    const { teller, name } = this.#options;
+    return teller.step(name.startsWith("[") ? name : `[internal] ${name}`, (count) =>
+      this.#take(paths, (bytes) => count("transferring context:", bytes), signal),
+    );
+  }
+
+  async #take(paths: readonly string[], progress: (bytes: number) => void, signal: AbortSignal): Promise<ContextTree> {
     const { folder: name, excludePatterns, key } = this.#options;
     const followPaths = paths.some((path) => isRoot(path)) ? [] : paths.map(cleaned);
     await this.#open?.[Symbol.asyncDispose]();
     const open = this.#folders.open(key, `local source for ${name}`);
     this.#open = open;
     let bytes = 0;
+    progress(0);
     const receiver = {
       entry: (stat: Stat): FileSink | undefined => {
         const mode = stat.mode >>> 0;
@@ -64,7 +75,7 @@ export class SessionContext implements BuildContext {
           writer && {
             write: (piece) => {
               bytes += piece.length;
-              this.#options.progress(bytes);
+              progress(bytes);
               writer.write(piece);
             },
             end: writer.end,

@@ -104,7 +104,10 @@ function byteStream(
       );
     },
     write(bytes: Buffer, _encoding, done) {
-      void input.push({ data: bytes }).then(() => done());
+      void (async () => {
+        await input.push({ data: bytes });
+        done();
+      })();
     },
     final(done) {
       input.end();
