@@ -14,6 +14,8 @@ export interface DriverFacts {
   readonly hostLink?: (network: KnownNetwork) => string;
   /** Kind of link that the kernel may lack: then up() must say so. */
   readonly needs?: ChildKind["kind"];
+  /** Options without which the driver makes no network. */
+  readonly options?: Readonly<Record<string, string>>;
 }
 
 function lacks(kind: ChildKind["kind"]): boolean {
@@ -113,9 +115,9 @@ export function networkDriverConformance(facts: DriverFacts): void {
     expect(driver.firewalled(network)?.subnets).toEqual(driver.publishes ? ["198.19.250.0/24"] : undefined);
   });
 
-  test(`${facts.name}: check() takes a request without options`, async () => {
+  test(`${facts.name}: check() takes a request with no more options than it needs`, async () => {
     const driver = await networkDrivers[facts.name]();
-    expect(() => driver.check({ ...createRequest, driver: facts.name })).not.toThrow();
+    expect(() => driver.check({ ...createRequest, driver: facts.name, options: facts.options ?? {} })).not.toThrow();
   });
 
   test(`${facts.name}: check() refuses options that it does not know, by name`, async () => {

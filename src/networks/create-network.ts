@@ -62,7 +62,7 @@ export async function createNetwork(
   if (catalog.byName(request.name) !== undefined) {
     throw new EngineError("conflict", `network with name ${request.name} already exists`);
   }
-  const { network, warning } = draftNetwork(parts, request, survey);
+  const { network, warning } = draftNetwork(parts, request, { survey, addressed: driver.addressed });
   parts.resolver.warm();
   store.putNetwork(network);
   const entry = await catalog.add(network);
@@ -157,7 +157,7 @@ function publish({ events }: CreateParts, action: string, network: Network, call
 function draftNetwork(
   parts: CreateParts,
   request: NetworkCreate,
-  survey: Survey,
+  { survey, addressed }: { survey: Survey; addressed: boolean },
 ): { network: KnownNetwork; warning: string } {
   const id = newId();
   const ours = parts.catalog.list().flatMap(({ pools }) => pools.map(({ cidr }) => cidr));
@@ -175,7 +175,7 @@ function draftNetwork(
     const route = survey.taken.find((row) => row.link !== "" && overlaps(parseCidr(row.cidr) ?? cidr, cidr));
     if (route !== undefined) warning = `subnet ${pool.subnet} overlaps the host's route ${route.cidr} by ${route.link}`;
   }
-  if (request.enableIpv4 && !pools.some(({ subnet }) => !subnet.includes(":"))) {
+  if (addressed && request.enableIpv4 && !pools.some(({ subnet }) => !subnet.includes(":"))) {
     const subnet = chooseSubnet(
       parts.pools ?? defaultAddressPools,
       [...takenBesides(survey, ""), ...ours],
@@ -184,11 +184,11 @@ function draftNetwork(
     const [wish] = request.pools.filter((pool) => !pool.subnet);
     pools.unshift({ subnet, gateway: wish?.gateway || firstAddress(subnet) });
   }
-  if (request.enableIpv6 && !pools.some(({ subnet }) => subnet.includes(":"))) {
+  if (addressed && request.enableIpv6 && !pools.some(({ subnet }) => subnet.includes(":"))) {
     const subnet = hiddenSubnet(parts.engine, id);
     pools.push({ subnet, gateway: firstAddress(subnet) });
   }
-  const hidden = parts.ipv6 && !request.enableIpv6 && !request.internal;
+  const hidden = addressed && parts.ipv6 && !request.enableIpv6 && !request.internal;
   return {
     warning,
     network: {

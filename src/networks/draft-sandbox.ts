@@ -42,7 +42,12 @@ export function draftEndpoint(
       ? {}
       : { sysctls: attachment.driverOptions[endpointOptions.sysctls] ?? "" }),
   };
-  if (!driver.addressed) return { ...ids, ...nowhere, dnsNames, gatewayPriority: attachment.gatewayPriority ?? 0 };
+  if (!driver.addressed) {
+    const gatewayPriority = attachment.gatewayPriority ?? 0;
+    const plain = { ...ids, ...nowhere, dnsNames, gatewayPriority };
+    if (driver.plugs === undefined) return plain;
+    return { ...plain, ...wishes, interfaceName: options.interfaceName, mac: attachment.mac ?? "" };
+  }
   const undo = new DisposableStack();
   try {
     const four = allocate(catalog, entry, 4, attachment.ipv4, undo);

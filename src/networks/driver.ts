@@ -59,7 +59,17 @@ export interface NetworkDriver {
 /** What a driver does that lets other programs plug containers in. */
 export interface EndpointPlugs {
   /** Plugs in and gives the endpoint as it came to be. What it did before it failed, it undoes. */
-  plug(network: KnownNetwork, endpoint: AttachedEndpoint, socket: Socket): Promise<AttachedEndpoint>;
+  plug(
+    network: KnownNetwork,
+    endpoint: AttachedEndpoint,
+    socket: Socket,
+    context: DriverContext,
+  ): Promise<AttachedEndpoint>;
   /** Undoes plug, however far it came. Idempotent; the namespace may be gone. */
   unplug(network: KnownNetwork, endpoint: AttachedEndpoint, socket: Socket): Promise<void>;
+  /** After a start of the engine: looks at what is plugged in, and lets go of what is not. Gives what is wrong. */
+  look(
+    network: KnownNetwork,
+    attached: readonly { readonly endpoint: AttachedEndpoint; readonly socket: Socket }[],
+  ): Promise<string[]>;
 }

@@ -7,3 +7,4 @@ networkDriverConformance({ name: "null" });
 const ownParent = ({ id }: { id: string }): string => `dm-${id.slice(0, 12)}`;
 networkDriverConformance({ name: "macvlan", hostLink: ownParent, needs: "macvlan" });
 networkDriverConformance({ name: "ipvlan", hostLink: ownParent, needs: "ipvlan" });
+networkDriverConformance({ name: "cni", options: { conflist: "conformance" } });

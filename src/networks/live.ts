@@ -37,7 +37,7 @@ export async function connect(
     );
   }
   const used = new Set(row.endpoints.map(({ interfaceName }) => interfaceName));
-  const endpoint = draftEndpoint(parts.catalog, entry, attachment, {
+  const draft = draftEndpoint(parts.catalog, entry, attachment, {
     plan: {
       containerId: row.containerId,
       containerName: row.containerName,
@@ -46,13 +46,16 @@ export async function connect(
     interfaceName: interfaceNameFor(entry.network, attachment, used),
     withHiddenIpv6: parts.ipv6 && plan.ports.length > 0,
   });
+  let endpoint = draft;
   try {
+    endpoint = await parts.sandboxes.plug(row, draft);
     const next = withEndpoints(parts, row, [...row.endpoints, endpoint], plan);
     await change(parts, row, next, { add: [endpoint], remove: [] });
     parts.sandboxes.publishEvents("connect", next, wish.caller, [endpoint]);
     return sandboxOf(next);
   } catch (error) {
-    release(parts, endpoint);
+    release(parts, draft);
+    if (endpoint !== draft) await parts.sandboxes.unplug(row, endpoint);
     throw error;
   }
 }
@@ -72,6 +75,7 @@ export async function disconnect(
   if (endpoint === undefined) {
     throw new EngineError("internal", `container ${row.containerId} is not connected to network ${network.name}`);
   }
+  await parts.sandboxes.unplug(row, endpoint);
   const next = withEndpoints(
     parts,
     row,

@@ -41,6 +41,7 @@ export async function restore(parts: RestoreParts, live: ReadonlyMap<string, San
   parts.resolver
     .sync(rows.flatMap((row) => boxOf(row, parts.catalog) ?? []))
     .catch((error: unknown) => log(errorMessage(error)));
+  lookAtPlugs(parts, rows).catch((error: unknown) => log(errorMessage(error)));
   for (const row of rows) {
     try {
       await sandboxes.openRelays(row);
@@ -48,6 +49,19 @@ export async function restore(parts: RestoreParts, live: ReadonlyMap<string, San
     } catch (error) {
       log(`a port of container ${row.containerName} is used by another program as well: ${errorMessage(error)}`);
     }
+  }
+}
+
+/** Drivers that let others plug in compare what is there with what should be; nobody waits for it. */
+async function lookAtPlugs({ catalog, log }: RestoreParts, rows: readonly SandboxRow[]): Promise<void> {
+  for (const { network, driver } of catalog.list()) {
+    if (driver.plugs === undefined) continue;
+    const attached = rows.flatMap((row) => {
+      const endpoint = row.endpoints.find(({ networkId }) => networkId === network.id);
+      const { containerId, containerName, netnsPath } = row;
+      return endpoint === undefined ? [] : [{ endpoint, socket: { containerId, containerName, netnsPath } }];
+    });
+    for (const trouble of await driver.plugs.look(network, attached)) log(`network ${network.name}: ${trouble}`);
   }
 }
 

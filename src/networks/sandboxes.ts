@@ -5,6 +5,7 @@ import type { EventSink } from "../events/bus.ts";
 import type { Caller } from "../spec/caller.ts";
 import { bridgeOptions, gatewayMode } from "./bridge/bridge.ts";
 import type { Catalog } from "./catalog.ts";
+import type { Socket } from "./driver.ts";
 import { boxOf } from "./dns/box-of.ts";
 import type { ResolverClient } from "./dns/resolver-client.ts";
 import { attachmentsOf, draftEndpoint, interfaceNameFor } from "./draft-sandbox.ts";
@@ -56,11 +57,11 @@ export class Sandboxes {
     if (left !== undefined) await this.discard(left);
     const refused = new Set<string>();
     for (let attempt = 0; ; attempt += 1) {
-      const row = this.#draft(plan, refused);
+      let row = this.#draft(plan, refused);
       try {
-        await this.#make(row, plan);
+        row = await this.#make(row, plan);
       } catch (error) {
-        await this.discard(row);
+        await this.discard(this.rows.get(plan.containerId) ?? row);
         if (this.#mayRetry(error, plan, refused) && attempt < portTries) continue;
         throw await this.#explain(error, row);
       }
@@ -85,6 +86,10 @@ export class Sandboxes {
     const { kernel, store, relays, resolver } = this.#parts;
     resolver.drop(row.containerId);
     if (row.ports.length > 0) relays.close(row.ports);
+    for (const endpoint of row.endpoints) {
+      // A container must be able to end, whatever a plugin says.
+      await this.unplug(row, endpoint).catch((error: unknown) => this.#parts.settings.log(errorMessage(error)));
+    }
     if (row.path !== "") await kernel.call({ op: "close", path: row.path, publish: this.publishCommand(row) });
     this.forget(row);
     store.deleteSandbox(row.containerId);
@@ -258,12 +263,12 @@ export class Sandboxes {
     }
   }
 
-  async #make(row: SandboxRow, plan: SandboxPlan): Promise<void> {
+  async #make(row: SandboxRow, plan: SandboxPlan): Promise<SandboxRow> {
     const { store, kernel, firewall } = this.#parts;
     store.putSandbox(row);
     if (row.ports.length > 0) firewall.touch();
     fault("network.open.after-row");
-    if (row.path === "") return;
+    if (row.path === "") return row;
     const links = row.endpoints.flatMap(
       (endpoint) => this.link(endpoint, endpoint.networkId === row.gatewayNetworkId) ?? [],
     );
@@ -277,8 +282,37 @@ export class Sandboxes {
       await this.#repair(row);
       await kernel.call({ op: "open", sandbox: command });
     }
+    fault("network.open.before-plugs");
+    const plugged = await this.#plugAll(row);
     fault("network.open.before-names");
-    await this.tellNames(row);
+    await this.tellNames(plugged);
+    return plugged;
+  }
+
+  /** Drivers that let others plug in: the endpoints are what these made of them. */
+  async #plugAll(row: SandboxRow): Promise<SandboxRow> {
+    let now = row;
+    for (const endpoint of row.endpoints) {
+      if (this.#parts.catalog.byId(endpoint.networkId)?.driver.plugs === undefined) continue;
+      const made = await this.plug(now, endpoint);
+      const endpoints = now.endpoints.map((other) => (other === endpoint ? made : other));
+      const next = { ...now, endpoints, gatewayNetworkId: gatewayOf(endpoints)?.networkId ?? "" };
+      this.replace(now, next);
+      now = next;
+    }
+    return now;
+  }
+
+  async plug(row: SandboxRow, endpoint: AttachedEndpoint): Promise<AttachedEndpoint> {
+    const { catalog, kernel, settings } = this.#parts;
+    const entry = catalog.byId(endpoint.networkId);
+    if (entry?.driver.plugs === undefined) return endpoint;
+    return entry.driver.plugs.plug(entry.network, endpoint, socketOf(row), { kernel, mtu: settings.mtu });
+  }
+
+  async unplug(row: SandboxRow, endpoint: AttachedEndpoint): Promise<void> {
+    const entry = this.#parts.catalog.byId(endpoint.networkId);
+    await entry?.driver.plugs?.unplug(entry.network, endpoint, socketOf(row));
   }
 
   /** For a running container that gets its first way out. The ports are taken by `replace`, so not kept here. */
@@ -342,3 +376,9 @@ export class Sandboxes {
     );
   }
 }
+
+const socketOf = ({ containerId, containerName, netnsPath }: SandboxRow): Socket => ({
+  containerId,
+  containerName,
+  netnsPath,
+});

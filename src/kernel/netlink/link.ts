@@ -22,6 +22,8 @@ export interface Link {
   readonly master: number;
   readonly kind: string;
   readonly mtu: number;
+  /** Empty where there is none. */
+  readonly mac: string;
 }
 
 /** `02:42:ac:11:00:02` as six bytes. */
@@ -131,6 +133,7 @@ function linkOf(payload: Buffer): Link {
     name: text(found.get(IFLA.name)),
     master: found.get(IFLA.master)?.readUInt32LE(0) ?? 0,
     mtu: found.get(IFLA.mtu)?.readUInt32LE(0) ?? 0,
+    mac: Array.from(found.get(IFLA.address) ?? [], (byte) => byte.toString(16).padStart(2, "0")).join(":"),
     kind: info === undefined ? "" : text(attributes(info, 0).get(IFLA_INFO_KIND)),
   };
 }

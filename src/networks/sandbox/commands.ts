@@ -14,6 +14,8 @@ export type Command =
   | { readonly op: "bridge-down"; readonly name: string }
   | { readonly op: "parent-up"; readonly parent: ParentCommand }
   | { readonly op: "parent-down"; readonly parent: ParentCommand; readonly stillUsed: boolean }
+  /** Names and MACs of a namespace's interfaces. */
+  | { readonly op: "links"; readonly path: string }
   | { readonly op: "survey" }
   | {
       readonly op: "sweep";

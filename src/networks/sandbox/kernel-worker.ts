@@ -4,7 +4,7 @@ import type { Command, Failure, Reply, Request } from "./commands.ts";
 import { stopForgetting } from "./forget-flows.ts";
 import { bridgeDown, bridgeUp, survey, sweep } from "./host-links.ts";
 import { openHostSockets } from "./host.ts";
-import { changeSandbox, closeSandbox, openSandbox, SysctlError } from "./open-sandbox.ts";
+import { changeSandbox, closeSandbox, linksOf, openSandbox, SysctlError } from "./open-sandbox.ts";
 import { findHolder } from "./port-holder.ts";
 import { holdPorts, PortTakenError, releaseAllPorts } from "./port-holds.ts";
 import { closeSpares, refillSoon } from "./spare-netns.ts";
@@ -37,6 +37,8 @@ function run(command: Command): unknown {
       return parentUp(host, command.parent);
     case "parent-down":
       return parentDown(host, command.parent, command.stillUsed);
+    case "links":
+      return linksOf(command.path);
     case "survey":
       return survey(host);
     case "sweep":

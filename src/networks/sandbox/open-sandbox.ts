@@ -4,7 +4,7 @@ import { type Ip, parseCidr, parseIp } from "../../base/ip.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { addAddress, defaultRoute } from "../../kernel/netlink/address.ts";
 import { addChildLink } from "../../kernel/netlink/child-link.ts";
-import { addVeth, deleteLink, findLink, setBridgePort, setUp } from "../../kernel/netlink/link.ts";
+import { addVeth, deleteLink, findLink, listLinks, setBridgePort, setUp } from "../../kernel/netlink/link.ts";
 import { NetlinkSocket } from "../../kernel/netlink/netlink-socket.ts";
 import { NetlinkWriter } from "../../kernel/netlink/writer.ts";
 import { limitRate } from "../../kernel/netlink/qdisc.ts";
@@ -103,6 +103,22 @@ export function changeSandbox(host: HostSockets, change: ChangeCommand): void {
   closeSync(netnsFd);
   const kept = new Set(change.publish.holds.map((hold) => JSON.stringify(hold)));
   releasePorts(change.unpublish.holds.filter((hold) => !kept.has(JSON.stringify(hold))));
+}
+
+/** The interfaces in a namespace. */
+export function linksOf(path: string): { name: string; mac: string }[] {
+  const netnsFd = openSync(path, "r");
+  try {
+    return away(
+      () => enterNetns(netnsFd),
+      () => {
+        using inside = NetlinkSocket.open("route");
+        return listLinks(inside).map(({ name, mac }) => ({ name, mac }));
+      },
+    );
+  } finally {
+    closeSync(netnsFd);
+  }
 }
 
 function addLinks(host: HostSockets, netnsFd: number, links: readonly LinkCommand[]): void {

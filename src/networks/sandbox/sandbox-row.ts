@@ -13,6 +13,8 @@ export interface AttachedEndpoint extends Endpoint {
   readonly linkLocalIps?: readonly string[];
   /** As Docker writes them: with IFNAME in the interface's place. */
   readonly sysctls?: string;
+  /** What a driver that plugs in needs to unplug. */
+  readonly plugged?: string;
 }
 
 /** A sandbox as it is meant (and, once opened, as it is). Kept as JSON. */
@@ -54,6 +56,7 @@ export function endpointOf(attached: AttachedEndpoint): Endpoint {
     links: _4,
     linkLocalIps: _5,
     sysctls: _6,
+    plugged: _7,
     ...endpoint
   } = attached;
   return endpoint;
