@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
+import { chainIds } from "../../images/chain-id.ts";
 import { readPlatform } from "../platform.ts";
 import { type Reply, type Routes, streamReply } from "../route.ts";
 import { progressReply } from "../streams/progress.ts";
@@ -29,7 +30,9 @@ export const imageFileRoutes = {
     can: "image:save",
     handle({ deps, body, caller, signal }) {
       const platforms = (body.Platforms ?? []).map(readPlatform);
-      return tarReply(deps.images.save(body.Names, { caller, signal, platforms, omit: new Set(body.Omit ?? []) }));
+      if (body.Names.length === 0) throw new EngineError("invalid", "no image names were given");
+      const omit = new Set((body.Have ?? []).flatMap((diffIds) => chainIds(diffIds)));
+      return tarReply(deps.images.save(body.Names, { caller, signal, platforms, omit }));
     },
   },
 

@@ -5,6 +5,7 @@ export const imageCommands = {
   "image history": () => import("./history.ts").then((m) => m.imageHistory),
   "image import": () => import("./import.ts").then((m) => m.imageImport),
   "image load": () => import("./load.ts").then((m) => m.imageLoad),
+  "image send": () => import("./send.ts").then((m) => m.imageSend),
   "image save": () => import("./save.ts").then((m) => m.imageSave),
   "image tag": () => import("./tag.ts").then((m) => m.imageTag),
   "image rm": () => import("./rm.ts").then((m) => m.imageRm),

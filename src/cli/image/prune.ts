@@ -2,6 +2,7 @@ import { command } from "../command.ts";
 import { confirm } from "../render/confirm.ts";
 import { humanSize } from "../render/units.ts";
 import { checkFilter, parseFilters } from "../values/filter.ts";
+import { showPlans } from "../system/prune-plan.ts";
 import { pruneImages } from "./prune-images.ts";
 
 const dangling = "WARNING! This will remove all dangling images.\nAre you sure you want to continue?";
@@ -14,6 +15,7 @@ export const imagePrune = command({
   arity: { min: 0, max: 0 },
   summary: "Remove unused images",
   flags: {
+    "dry-run": { type: "bool", help: "Show what would be removed, and remove nothing" },
     all: { type: "bool", short: "a", help: "Remove all unused images, not just dangling ones" },
     filter: {
       type: "list",
@@ -24,12 +26,12 @@ export const imagePrune = command({
     force: { type: "bool", short: "f", help: "Do not prompt for confirmation" },
   },
   async run({ flags, engine, stdin, stdout }) {
-    if (!flags.force && !(await confirm(flags.all ? unused : dangling, { stdin, stdout }))) return;
-    const { text, reclaimedBytes } = await pruneImages(
-      engine,
-      parseFilters(flags.filter, { dangling: [String(!flags.all)] }),
-    );
+    const filters = parseFilters(flags.filter, { dangling: [String(!flags.all)] });
+    if (flags["dry-run"]) return showPlans(engine, { types: ["image"], filters: () => filters, stdout });
+    if (!flags.force && !(await confirm(flags.all ? unused : dangling, { stdin, stdout }))) return undefined;
+    const { text, reclaimedBytes } = await pruneImages(engine, filters);
     if (text !== "") stdout.write(`${text}\n`);
     stdout.write(`Total reclaimed space: ${humanSize(reclaimedBytes)}\n`);
+    return undefined;
   },
 });

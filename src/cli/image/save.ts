@@ -4,6 +4,7 @@ import { rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { EngineClient } from "../../client/engine-client.ts";
 import { command } from "../command.ts";
 import { ExitError } from "../exit-error.ts";
 import { openFailure } from "../values/env-file.ts";
@@ -17,6 +18,12 @@ export const imageSave = command({
   summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
   complete: "image",
   flags: {
+    format: {
+      type: "string",
+      default: "archive",
+      help: 'Format of the file: "archive" (Docker archive and OCI layout in one), or "aci" (App Container Image, of one image)',
+      complete: ["archive", "aci"],
+    },
     output: { type: "string", short: "o", help: "Write to a file, instead of STDOUT", complete: "file" },
     platform: {
       type: "string",
@@ -27,12 +34,34 @@ export const imageSave = command({
     if (flags.output === undefined && stdout.isTTY)
       throw new ExitError(1, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
     if (flags.output !== undefined) await checkOutput(flags.output);
-    const platform = flags.platform === undefined ? {} : { platform: [platformJson(flags.platform)] };
-    const { body } = await engine.stream("ImageGetAll", { names: [...args], ...platform });
+    const body = await openArchive(engine, { names: args, format: flags.format, platform: flags.platform });
     if (flags.output === undefined) await pipeline(body, stdout, { end: false });
     else await writeWhole(body, flags.output);
   },
 });
+
+async function openArchive(
+  engine: EngineClient,
+  { names, format, platform }: { names: readonly string[]; format: string; platform: string | undefined },
+): Promise<Readable> {
+  const wanted = platform === undefined ? undefined : platformJson(platform);
+  switch (format) {
+    case "archive":
+    case "docker":
+    case "oci": {
+      const { body } = await engine.stream("ImageGetAll", { names: [...names], ...(wanted && { platform: [wanted] }) });
+      return body;
+    }
+    case "aci": {
+      const [name = "", ...more] = names;
+      if (more.length > 0) throw new ExitError(1, "an App Container Image holds one image: save them one by one");
+      const { body } = await engine.stream("ImageGetAci", { name, ...(wanted && { platform: wanted }) });
+      return body;
+    }
+    default:
+      throw new ExitError(1, `unknown format "${format}": known are archive and aci`);
+  }
+}
 
 async function checkOutput(path: string): Promise<void> {
   const failed = (why: string): ExitError => new ExitError(1, `failed to save image: ${why}`);

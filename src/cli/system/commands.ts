@@ -1,5 +1,6 @@
 /** The commands about the engine as a whole; loaded when used. */
 export const systemCommands = {
+  "system check": () => import("./check.ts").then((m) => m.systemCheck),
   "system df": () => import("./df.ts").then((m) => m.systemDf),
   "system dial-stdio": () => import("./dial-stdio.ts").then((m) => m.dialStdio),
   "system events": () => import("./events.ts").then((m) => m.events),

@@ -1,6 +1,7 @@
 import { ApiError, type EngineClient } from "../../client/engine-client.ts";
 import { command } from "../command.ts";
 import { ExitError } from "../exit-error.ts";
+import { type PlanType, showPlans } from "./prune-plan.ts";
 import { pruneImages } from "../image/prune-images.ts";
 import { confirm } from "../render/confirm.ts";
 import { humanSize } from "../render/units.ts";
@@ -13,6 +14,7 @@ export const systemPrune = command({
   arity: { min: 0, max: 0 },
   summary: "Remove unused data",
   flags: {
+    "dry-run": { type: "bool", help: "Show what would be removed, and remove nothing" },
     all: { type: "bool", short: "a", help: "Remove all unused images not just dangling ones" },
     filter: {
       type: "list",
@@ -27,7 +29,16 @@ export const systemPrune = command({
     const { all, volumes, filter } = flags;
     if (volumes && filter.some((text) => text.startsWith("until=")))
       throw new ExitError(1, 'ERROR: The "until" filter is not supported with "--volumes"');
-    if (!flags.force && !(await confirm(warning({ all, volumes, filter }), { stdin, stdout }))) return;
+    if (flags["dry-run"]) {
+      const images = parseFilters(filter, { dangling: [String(!all)] });
+      const types: PlanType[] = ["container", "network", ...(volumes ? (["volume"] as const) : []), "image"];
+      return showPlans(engine, {
+        types,
+        filters: (type) => (type === "image" ? images : parseFilters(filter)),
+        stdout,
+      });
+    }
+    if (!flags.force && !(await confirm(warning({ all, volumes, filter }), { stdin, stdout }))) return undefined;
     let total = 0;
     for (const step of steps({ all, volumes, filter })) {
       const { text, reclaimedBytes } = await step(engine);
@@ -35,6 +46,7 @@ export const systemPrune = command({
       if (text !== "") stdout.write(`${text}\n`);
     }
     stdout.write(`Total reclaimed space: ${humanSize(total)}\n`);
+    return undefined;
   },
 });
 

@@ -43,7 +43,7 @@ export const definitions: Readonly<Record<string, BodySchema>> = {
   "SecretSpec": {"Name":"s","Labels":{"*":"s"},"Data":"s","Driver":"@Driver","Templating":"@Driver"},
   "Driver": {"Name":"s","Options":{"*":"s"}},
   "ConfigSpec": {"Name":"s","Labels":{"*":"s"},"Data":"s","Templating":"@Driver"},
-  "ImageSavePartRequest": {"Names":["s"],"Platforms":["s"],"Omit":["s"]},
+  "ImageSavePartRequest": {"Names":["s"],"Platforms":["s"],"Have":[["s"]]},
   "VolumeRenameRequest": {"Name":"s"},
   "VolumeCopyRequest": {"Name":"s","Snapshot":"s","Labels":{"*":"s"},"DriverOpts":{"*":"s"}},
   "VolumeChangeRequest": {"Labels":{"*":"s"},"Size":"s"},

@@ -1627,7 +1627,7 @@ export interface ImageManifestSummary {
 export interface ImageSavePartRequest {
   Names: string[];
   Platforms?: string[] | null | undefined;
-  Omit?: string[] | null | undefined;
+  Have?: string[][] | null | undefined;
 }
 
 export interface PrunePlan {
