@@ -25,16 +25,16 @@ export function openDrivers(options: {
   // what a plugin is does not change while its socket stays; where it is may
   const plugins = new Map<string, { key: string; driver: Promise<VolumeDriver | undefined> }>();
 
-  function plugin(name: string): Promise<VolumeDriver | undefined> {
+  async function plugin(name: string, patient: boolean): Promise<VolumeDriver | undefined> {
     const address = findPlugin(name, options.folders);
     if (address === undefined) {
       plugins.delete(name);
-      return Promise.resolve(undefined);
+      return undefined;
     }
     const key = JSON.stringify(address);
     const known = plugins.get(name);
     if (known?.key === key) return known.driver;
-    const driver = openPlugin(address, options);
+    const driver = openPlugin(address, { ...options, patient });
     plugins.set(name, { key, driver });
     driver.catch(() => plugins.delete(name)); // asked again next time
     return driver;
@@ -43,7 +43,7 @@ export function openDrivers(options: {
   return {
     async get(name) {
       if (Object.hasOwn(volumeDrivers, name)) return volumeDrivers[name as keyof typeof volumeDrivers]();
-      const found = await plugin(name);
+      const found = await plugin(name, true);
       if (found) return found;
       throw new EngineError(
         "not-found",
@@ -53,7 +53,7 @@ export function openDrivers(options: {
     },
     async withBooks() {
       const names = pluginNames(options.folders);
-      const opened = await Promise.allSettled(names.map((name) => plugin(name)));
+      const opened = await Promise.allSettled(names.map((name) => plugin(name, false)));
       const drivers = opened.flatMap((result) => (result.status === "fulfilled" && result.value ? [result.value] : []));
       const warnings = opened.flatMap((result, index) =>
         result.status === "rejected"

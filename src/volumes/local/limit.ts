@@ -1,7 +1,7 @@
 import { closeSync, existsSync, readdirSync } from "node:fs";
 import { mkdir, rm, rename, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, errorMessage } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
 import { openLoop, resizeLoop } from "../../kernel/loop-device.ts";
 import { isMounted, mount, mounts, unmount } from "../../kernel/mount.ts";
@@ -58,7 +58,8 @@ export async function mountImage(place: VolumePlace): Promise<string> {
     await mkdir(target, { recursive: true, mode: 0o755 });
     const loop = openLoop(imageOf(place));
     try {
-      mount({ source: loop.path, target, type: "ext4", flags: 0 });
+      // discard: what is deleted in it goes from the image, too
+      mount({ source: loop.path, target, type: "ext4", flags: 0, data: "discard" });
     } finally {
       closeSync(loop.fd);
     }
@@ -91,7 +92,19 @@ export async function resizeImage(place: VolumePlace, limitBytes: number): Promi
       return program("/sbin/resize2fs", [image]);
     }
     resizeLoop(device);
-    return program("/sbin/resize2fs", [device]);
+    try {
+      return await program("/sbin/resize2fs", [device]);
+    } catch (cause) {
+      await truncate(image, before);
+      resizeLoop(device);
+      // ext4 grows under its users for CAP_SYS_RESOURCE alone, which some machines keep from root
+      throw new EngineError(
+        "conflict",
+        `the volume cannot grow while it is in use: ${errorMessage(cause)}`,
+        { name: place.name },
+        { cause },
+      );
+    }
   }
   if (device !== undefined)
     throw new EngineError("conflict", "a volume that is in use can grow, but not shrink", { name: place.name });

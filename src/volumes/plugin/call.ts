@@ -3,8 +3,12 @@ import type { PluginAddress } from "./find.ts";
 
 const maxAnswerBytes = 8 * 1024 * 1024; // a list of many thousand volumes
 const mediaType = "application/vnd.docker.plugins.v1.1+json";
-/** A plugin that is being restarted is waited for this long. */
-const patienceMs = 2_000;
+
+export interface PluginWait {
+  readonly timeoutMs: number;
+  /** How long a plugin that is being restarted is waited for; 0 = not at all. */
+  readonly patienceMs: number;
+}
 
 /**
  * One call of the plugin protocol: a POST with JSON both ways. Throws `deadline` when the plugin does not answer in
@@ -14,10 +18,10 @@ export async function callPlugin(
   plugin: PluginAddress,
   method: string,
   body: Readonly<Record<string, unknown>>,
-  timeoutMs: number,
+  { timeoutMs, patienceMs }: PluginWait,
 ): Promise<Record<string, unknown>> {
   const signal = AbortSignal.timeout(timeoutMs);
-  const answer = await send(plugin, method, JSON.stringify(body), signal);
+  const answer = await send({ plugin, method, body: JSON.stringify(body), signal, patienceMs });
   const text = await readBounded(answer, plugin, method, signal);
   const value = parse(text);
   if (answer.status === 404 && method === "VolumeDriver.Capabilities") return {}; // older than that call
@@ -37,7 +41,15 @@ export async function callPlugin(
   return value;
 }
 
-async function send(plugin: PluginAddress, method: string, body: string, signal: AbortSignal): Promise<Response> {
+interface Sent {
+  readonly plugin: PluginAddress;
+  readonly method: string;
+  readonly body: string;
+  readonly signal: AbortSignal;
+  readonly patienceMs: number;
+}
+
+async function send({ plugin, method, body, signal, patienceMs }: Sent): Promise<Response> {
   const deadline = Date.now() + patienceMs;
   for (let waitMs = 25; ; waitMs *= 2) {
     try {
@@ -55,15 +67,17 @@ async function send(plugin: PluginAddress, method: string, body: string, signal:
       if (signal.aborted) throw late(plugin, method);
       const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
       const unreached = /ConnectionRefused|FailedToOpenSocket|ENOENT|ECONNREFUSED/.test(code);
+      if (unreached && Date.now() + waitMs < deadline) {
+        await Bun.sleep(waitMs);
+        if (!signal.aborted) continue;
+      }
       // a call that began may have been done: only one that never reached the plugin is made again
-      if (!unreached || Date.now() + waitMs > deadline)
-        throw new EngineError(
-          "unavailable",
-          `${method}: the plugin ${plugin.name} cannot be reached at ${plugin.socket ?? plugin.url}: ${errorMessage(cause)}`,
-          { plugin: plugin.name },
-          { cause },
-        );
-      await Bun.sleep(waitMs);
+      throw new EngineError(
+        "unavailable",
+        `${method}: the plugin ${plugin.name} cannot be reached at ${plugin.socket ?? plugin.url}: ${errorMessage(cause)}`,
+        { plugin: plugin.name },
+        { cause },
+      );
     }
   }
 }

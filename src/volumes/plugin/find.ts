@@ -61,7 +61,8 @@ export function pluginNames(folders: PluginFolders): string[] {
     for (const entry of entriesOf(folder)) {
       const name = entry.name.replace(ending, "");
       if (name !== entry.name && goodName.test(name)) names.add(name);
-      else if (deep && entry.isDirectory() && findPlugin(entry.name, folders)) names.add(entry.name);
+      else if (deep && entry.isDirectory() && statSync(join(folder, name, `${name}.sock`), { throwIfNoEntry: false }))
+        names.add(name);
     }
   };
   for (const folder of folders.sockets) look(folder, /\.sock$/, true);

@@ -11,22 +11,26 @@ export interface PluginDeadlines {
   /** Get, List, Path, Capabilities and the first handshake. */
   readonly askMs: number;
 }
+const patienceMs = 2_000; // a plugin that is being restarted
 export const defaultDeadlines: PluginDeadlines = { workMs: 60_000, askMs: 5_000 };
 
 /**
  * A driver that lives in another process and speaks Docker's volume plugin protocol, version 1. Undefined when the
  * plugin says that it is something else than a volume driver. `forbidden`: folders that no volume may hold or be.
+ * `patient`: one that is being restarted is waited for.
  */
 export async function openPlugin(
   address: PluginAddress,
-  { deadlines, forbidden }: { deadlines: PluginDeadlines; forbidden: readonly string[] },
+  { deadlines, forbidden, patient }: { deadlines: PluginDeadlines; forbidden: readonly string[]; patient: boolean },
 ): Promise<VolumeDriver | undefined> {
-  const { Implements } = await callPlugin(address, "Plugin.Activate", {}, deadlines.askMs);
+  const asking = { timeoutMs: deadlines.askMs, patienceMs: 0 };
+  const working = { timeoutMs: deadlines.workMs, patienceMs };
+  const { Implements } = await callPlugin(address, "Plugin.Activate", {}, patient ? { ...asking, patienceMs } : asking);
   if (!Array.isArray(Implements) || !Implements.includes("VolumeDriver")) return undefined;
   const ask = (method: string, body: Record<string, unknown>) =>
-    callPlugin(address, `VolumeDriver.${method}`, body, deadlines.askMs);
+    callPlugin(address, `VolumeDriver.${method}`, body, asking);
   const work = (method: string, body: Record<string, unknown>) =>
-    callPlugin(address, `VolumeDriver.${method}`, body, deadlines.workMs);
+    callPlugin(address, `VolumeDriver.${method}`, body, working);
   const { Capabilities } = await ask("Capabilities", {});
   const scope = (Capabilities as { Scope?: unknown } | undefined)?.Scope === "global" ? "global" : "local";
   const unmount = (name: string, user: string) => work("Unmount", { Name: name, ID: user });
