@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { logConformance, Scratch } from "./conformance.ts";
 import { logDrivers } from "./drivers.ts";
@@ -97,4 +97,51 @@ test("a full disk loses output, never the container's next line", async () => {
   renameSync(`${path}.kept`, path);
   await log.write("after\n");
   expect(await log.lines()).toEqual(["before\n", "after\n"]);
+});
+
+test("a record that a full disk tore is not mixed with the one that takes its place", async () => {
+  await using log = new Scratch(jsonFile);
+  await log.write("1\n");
+  const path = join(log.target.folder, `${"c".repeat(64)}-json.log`);
+  const whole = statSync(path).size;
+  appendFileSync(path, '{"log":"12');
+  const ended = new AbortController();
+  const query = { stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, tail: "all", follow: true } as const;
+  const seen: string[] = [];
+  for await (const batch of jsonFile.read?.(log.target, { ...query, ended: ended.signal }) ?? []) {
+    seen.push(...batch.map(({ line }) => Buffer.from(line).toString()));
+    if (seen.length > 1) break;
+    truncateSync(path, whole); // as the writer does when the disk refuses the rest
+    await log.write("57\n");
+    ended.abort();
+  }
+  expect(seen).toEqual(["1\n", "57\n"]);
+});
+
+test.each([jsonFile, local])("on a disk that fills in the middle of a write whole records stay: %p", async (driver) => {
+  await using log = new Scratch(driver, driver === local ? { compress: "false" } : {});
+  // a disk of 64 KiB
+  const small = join(log.target.folder, "small");
+  mkdirSync(small);
+  expect(Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small]).exitCode).toBe(0);
+  try {
+    const target = { ...log.target, folder: small };
+    const writer = await driver.open(target);
+    const text = Array.from({ length: 5_000 }, (_, number) => `${number}\n`).join("");
+    await writer.write("stdout", Buffer.from(text), 1_700_000_000_000_000_000n);
+    expect(writer.lostBytes).toBeGreaterThan(0);
+    const lines: number[] = [];
+    const query = { stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, tail: "all", follow: false } as const;
+    for await (const batch of driver.read?.(target, query) ?? [])
+      for (const { line } of batch) lines.push(Number(Buffer.from(line).toString()));
+    expect(lines.length).toBeGreaterThan(100);
+    expect(lines).toEqual(Array.from({ length: lines.length }, (_, number) => number));
+    const last: string[] = [];
+    for await (const batch of driver.read?.(target, { ...query, tail: 1 }) ?? [])
+      for (const { line } of batch) last.push(Buffer.from(line).toString());
+    expect(last).toEqual([`${lines.length - 1}\n`]);
+    await writer.close();
+  } finally {
+    Bun.spawnSync(["umount", small]);
+  }
 });

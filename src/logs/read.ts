@@ -8,7 +8,7 @@ import { Watch } from "./watch.ts";
 
 const blockBytes = 256 * 1024;
 /** More without one whole record is damage. */
-const maxRestBytes = 4 * 1024 * 1024;
+const maxRecordBytes = 4 * 1024 * 1024;
 
 /** Collects what one block gives. */
 interface Collector<T> extends RecordSink {
@@ -82,28 +82,34 @@ async function* read<T>(source: LogSource, query: LogQuery, collector: Collector
         continue;
       }
       const last = index === files.length - 1;
-      let rest = Buffer.alloc(0);
+      let size = blockBytes;
       for (;;) {
         query.signal?.throwIfAborted();
         // taken before the read: what was written before the end is then seen by it
         const ended = watch?.ended ?? true;
-        const fresh = await file.read(offset, blockBytes);
-        offset += fresh.length;
-        if (fresh.length > 0) {
-          const bytes = rest.length === 0 ? fresh : Buffer.concat([rest, fresh]);
-          collector.begin(bytes.length);
-          const done = source.format.decode(bytes, filter);
-          rest = bytes.length - done > maxRestBytes ? Buffer.alloc(0) : Buffer.from(bytes.subarray(done));
+        const bytes = await file.read(offset, size);
+        const available = bytes.length;
+        collector.begin(available);
+        // What is no whole record yet is read again: a full disk may have torn it, and then another takes its place.
+        const done = source.format.decode(bytes, filter);
+        offset += done;
+        if (done > 0) {
+          size = blockBytes;
           const batch = collector.end();
           if (batch !== undefined) yield batch;
           if (filter.past) return;
+          continue;
+        }
+        if (available === size) {
+          if (size < maxRecordBytes) size *= 2;
+          else offset += available;
           continue;
         }
         if (!last) break;
         const next = watch ? await following(source, file) : undefined;
         if (next) {
           // rotated: the old file is complete now, but may have grown since the read
-          if ((await file.read(offset, 1)).length > 0) {
+          if ((await file.read(offset, available + 1)).length > available) {
             await next.close();
             continue;
           }

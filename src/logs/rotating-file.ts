@@ -68,16 +68,30 @@ export class RotatingFile {
   }
 
   async #write(bytes: Buffer): Promise<void> {
+    let done = 0;
     try {
       if (this.#fd === -1) await this.open();
-      let done = 0;
       while (done < bytes.length) done += await writeSome(this.#fd, bytes, done);
       this.#size += bytes.length;
     } catch {
-      // full disk, quota, I/O error: the container goes on, its output is lost and counted
-      this.lostBytes += bytes.length;
+      // full disk, quota, I/O error: the container goes on, its output is lost and counted. Whole records stay:
+      // somebody may have read them.
+      const kept = this.#wholeRecords(bytes, done);
+      this.#size += kept;
+      this.lostBytes += bytes.length - kept;
       await this.#takeBack();
     }
+  }
+
+  /** End of the last record that ends in the first `length` bytes. */
+  #wholeRecords(bytes: Buffer, length: number): number {
+    let end = 0;
+    while (end < length) {
+      const next = this.#bounds.recordEnd(bytes, end);
+      if (next > length) break;
+      end = next;
+    }
+    return end;
   }
 
   async #takeBack(): Promise<void> {
