@@ -14,6 +14,7 @@ import { ContentStore } from "../content/store.ts";
 import { openRegistries } from "../distribution/open-registries.ts";
 import { openEventLog } from "../events/event-log.ts";
 import type { EventSink } from "../events/bus.ts";
+import { startImageGc } from "./image-gc.ts";
 import { imageMigrations } from "../images/books/image.sql.ts";
 import { openImages } from "../images/open.ts";
 import { peerCredentials, peerGone, raiseBacklog } from "../kernel/peer.ts";
@@ -23,7 +24,7 @@ import { connectMonitor } from "../monitor/client.ts";
 import { networkMigrations } from "../networks/network.sql.ts";
 import { openNetworks } from "../networks/open-networks.ts";
 import { SeccompCache } from "../security/seccomp/cache.ts";
-import { openSnapshotter } from "../snapshots/open.ts";
+import { defaultApplyLimits, openSnapshotter } from "../snapshots/open.ts";
 import { migrate } from "../store/migrate.ts";
 import { openStore } from "../store/open.ts";
 import { openDrivers } from "../volumes/drivers.ts";
@@ -88,7 +89,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     engineId(dataRoot),
     findAll(),
     Promise.all(Object.entries(logDrivers).map(async ([name, load]) => [name, await load()] as const)),
-    openSnapshotter({ dataRoot }),
+    openSnapshotter({ dataRoot, limits: { ...defaultApplyLimits, maxBytes: config["max-layer-size"] } }),
     openNetworks({
       db: store.db,
       execRoot,
@@ -119,6 +120,10 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   const images = await openImages({
     ...{ db: store.db, content, snapshotter, events, registries },
     workFolder: join(dataRoot, "work"),
+    settings: {
+      layerBlobs: () => (config["layer-blobs"] === "drop" ? "drop" : "keep"),
+      compression: () => (config["layer-compression"] === "zstd" ? "zstd" : "gzip"),
+    },
   });
   const volumes = openVolumes({
     db: store.db,
@@ -197,6 +202,14 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     log,
   });
   undo.defer(() => api.close());
+  undo.use(startImageGc({ images, containers, events, dataRoot, logger, setting: () => config["image-gc"] }));
+  // behind the answers: what is missing may have to come over the network
+  const healing = new AbortController();
+  const healed = images.heal((text) => logger.warn(text), healing.signal);
+  undo.defer(async () => {
+    healing.abort();
+    await healed;
+  });
   const running = undo.move();
   return {
     id,

@@ -1,4 +1,5 @@
 import { logLevels } from "../base/log.ts";
+import { readWaterMarks } from "../images/water-marks.ts";
 import {
   addressPools,
   bytes,
@@ -178,6 +179,16 @@ export const configTable = {
     help: "Proxy for https addresses of registries (HTTPS_PROXY of the daemon's environment)",
   }),
   icc: row({ kind: toggle, default: true, help: "Containers on the default bridge reach each other" }),
+  "image-gc": row({
+    kind: {
+      ...pairs,
+      fromFlag: (texts) => waterMarks(pairs.fromFlag(texts)),
+      fromJson: (value) => waterMarks(pairs.fromJson(value)),
+    },
+    default: {},
+    reloadable: true,
+    help: "Remove long unused images when more than high is used, down to low: high=85%, low=70% of the disk, or sizes (high=200g); age=1h spares newer ones (off)",
+  }),
   init: row({ kind: toggle, default: false, reloadable: true, help: "Run an init in containers that do not say" }),
   "init-path": row({ kind: text(), default: "", help: "Program of that init (found in PATH)" }),
   "insecure-registry": row({
@@ -211,6 +222,18 @@ export const configTable = {
     key: "labels",
     reloadable: true,
     help: "Label of this engine (name=value), shown by info",
+  }),
+  "layer-blobs": row({
+    kind: oneOf("keep", "drop"),
+    default: "keep",
+    reloadable: true,
+    help: "Compressed layers after unpacking: keep = a push gives the same bytes back at once; drop = those that a registry has are fetched again when needed",
+  }),
+  "layer-compression": row({
+    kind: oneOf("gzip", "zstd"),
+    default: "gzip",
+    reloadable: true,
+    help: "How layers made here are compressed when they are pushed: gzip or zstd",
   }),
   "log-driver": row({
     kind: text(),
@@ -261,6 +284,11 @@ export const configTable = {
     fileOnly: true,
     reloadable: true,
     help: 'Mirrors of any registry, by prefix: {"ghcr.io/acme": ["https://mirror.example/acme"], "*": [...]}',
+  }),
+  "max-layer-size": row({
+    kind: bytes,
+    default: 128 * 1024 ** 3,
+    help: "Bytes that one layer may hold unpacked; more is refused as an archive made to fill the disk",
   }),
   mtu: row({ kind: whole(0, 65535), default: 1500, help: "MTU of the default bridge, in bytes" }),
   "no-proxy": row({
@@ -383,6 +411,11 @@ export const configRows = Object.entries(configTable) as unknown as readonly (re
   ConfigName,
   ConfigRow<unknown>,
 ])[];
+
+function waterMarks(value: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  readWaterMarks(value);
+  return value;
+}
 
 function optionalCidr(value: string): void {
   if (value !== "") cidr(value);

@@ -1,13 +1,23 @@
 import type { BookedImage } from "./books/image-book.ts";
 import type { ImageDeps } from "./deps.ts";
 
-/** Bytes on the disk that images take: unpacked layers, what makes their archives again, and kept blobs, each once. */
+/** Bytes of the files of images' layers and of kept blobs, each once; without asking the disk. */
 export function layersBytes(deps: ImageDeps): number {
   let bytes = 0;
   for (const chainId of new Set(deps.book.list().flatMap((image) => image.chainIds)))
     if (deps.layers.has(chainId)) bytes += deps.layers.size(chainId).sizeBytes;
   for (const { sizeBytes } of deps.content.list()) bytes += sizeBytes;
   return bytes;
+}
+
+const blockBytes = 4096;
+
+/** What `du` says of the folders of layers and blobs. */
+export async function diskBytes(deps: ImageDeps): Promise<number> {
+  const layers = await deps.layers.diskBytes(deps.layers.layers());
+  return deps.content
+    .list()
+    .reduce((sum, { sizeBytes }) => sum + Math.ceil(sizeBytes / blockBytes) * blockBytes, layers);
 }
 
 /** For each image the bytes of layers that no other image has. */

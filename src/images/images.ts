@@ -4,6 +4,7 @@ import type { Caller } from "../spec/caller.ts";
 import type { OciDescriptor } from "../spec/oci/descriptor.ts";
 import type { OciHistory, OciRunConfig } from "../spec/oci/image.ts";
 import type { Image, ImageStore } from "./image.ts";
+import type { WaterMarks } from "./water-marks.ts";
 
 /** Everything that faces do with images. Progress goes to `report` as it happens. */
 export interface Images extends ImageStore {
@@ -52,6 +53,12 @@ export interface Images extends ImageStore {
   ): Promise<readonly RemovedImage[]>;
   /** Removes every image that `keep` and containers leave. With `dryRun` nothing happens but the telling. */
   prune(options: Asked & { keep: (image: Image) => boolean; inUse: InUse; dryRun?: boolean }): Promise<Pruned>;
+  /** Removes the longest unused images when more than the high mark is used, down to the low one. */
+  collect(options: Asked & CollectOptions): Promise<Pruned>;
+  /** Notes that a container uses the image, for `collect`. */
+  use(imageId: string): void;
+  /** Brings back layers that a crash or a full disk took from images; tells what it did or could not do. */
+  heal(log: (text: string) => void, signal: AbortSignal): Promise<void>;
   /** Newest first. `layerBytes` of 0 for empty layers. */
   history(
     reference: string,
@@ -89,8 +96,10 @@ export interface Images extends ImageStore {
       command: string;
     },
   ): Promise<Image>;
-  /** Bytes of all layers on disk, each counted once: unpacked files and kept blobs. */
+  /** Bytes of the files of all layers and of kept blobs, each counted once. */
   layersBytes(): number;
+  /** What layers and blobs really take on the disk, as `du` counts. */
+  diskBytes(): Promise<number>;
   /** For each image the bytes that no other image shares: removing it frees as many. */
   uniqueBytes(): ReadonlyMap<string, number>;
   /** Compares the store with itself; with `repair` damaged parts are fetched or made again, else dropped. */
@@ -115,6 +124,13 @@ export interface Progress {
   readonly aux?: Readonly<Record<string, unknown>>;
 }
 export type Report = (progress: Progress) => void;
+
+export interface CollectOptions {
+  readonly marks: WaterMarks;
+  /** The disk of the data root. */
+  readonly disk: { readonly totalBytes: number; readonly freeBytes: number };
+  readonly inUse: InUse;
+}
 
 export interface PullOptions {
   /** `os/arch/variant`; empty = the host's. */

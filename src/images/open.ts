@@ -10,11 +10,12 @@ import { saveAci } from "./aci/save.ts";
 import { sweepWork } from "./aci/work-folder.ts";
 import { load } from "./archive/load.ts";
 import { save } from "./archive/save.ts";
-import { check } from "./check.ts";
+import { check, heal } from "./check.ts";
+import { collect } from "./collect.ts";
 import { commit } from "./commit.ts";
 import { createImage } from "./create.ts";
 import { hold, type ImageDeps, type ImageSettings } from "./deps.ts";
-import { layersBytes, uniqueBytes } from "./disk-use.ts";
+import { diskBytes, layersBytes, uniqueBytes } from "./disk-use.ts";
 import { removeUnused } from "./garbage.ts";
 import { history } from "./history.ts";
 import { ImageBook } from "./books/image-book.ts";
@@ -78,7 +79,11 @@ export async function openImages(options: {
     manifests: (reference) => manifests(deps, reference),
     create: async (asked) => createImage(deps, asked),
     hold: (chainIds) => hold(deps, chainIds),
+    collect: (asked) => collect(deps, asked),
+    use: (imageId) => book.use(imageId),
+    heal: (log, signal) => heal(deps, log, signal),
     check: (asked) => check(deps, asked),
+    diskBytes: () => diskBytes(deps),
     uniqueBytes: () => uniqueBytes(deps),
     commit: (asked) => commit(deps, asked),
     layersBytes: () => layersBytes(deps),

@@ -111,6 +111,7 @@ export async function prune(deps: ImageDeps, options: PruneOptions): Promise<Pru
   }
   removeUnused(deps);
   const reclaimedBytes = before - layersBytes(deps);
+  if (options.quiet === true) return { removed, images, reclaimedBytes };
   deps.events.publish({
     type: "image",
     action: "prune",
@@ -125,6 +126,8 @@ export interface PruneOptions {
   readonly keep: (image: Image) => boolean;
   readonly inUse: InUse;
   readonly dryRun?: boolean;
+  /** Tells no `prune` event of its own. */
+  readonly quiet?: boolean;
   readonly caller: Caller;
   readonly signal?: AbortSignal;
 }

@@ -22,6 +22,8 @@ export interface LayerStore {
   keys(): readonly string[];
   /** Length of a committed layer's files and of its tar. not-found when it is not here. */
   size(chainId: string): LayerSize;
+  /** Bytes that the layers take on the disk, with all that belongs to them. Those that are not here count nothing. */
+  diskBytes(chainIds: readonly string[]): Promise<number>;
   /** The layer's tar, byte for byte as it came. not-found when it is not here. */
   tar(chainId: string): Readable;
   /** Removes the layer now, or when the last writable snapshot over it goes. Idempotent. */

@@ -34,7 +34,7 @@ export async function diskUsageJson(deps: ApiDeps, types: ReadonlySet<string>) {
       )
     : null;
   return {
-    LayersSize: types.has("image") ? deps.images.layersBytes() : 0,
+    LayersSize: types.has("image") ? await deps.images.diskBytes() : 0,
     Images: types.has("image")
       ? deps.images.list().map((image) =>
           imageSummary(image, {

@@ -126,7 +126,7 @@ test("info, version and df have the fields of dockerd 28", async () => {
         ...deps.images,
         list: () => [image],
         resolve: () => image,
-        layersBytes: () => 5,
+        diskBytes: async () => 5,
         uniqueBytes: () => new Map(),
       },
     },

@@ -51,6 +51,8 @@ interface Pointer {
 }
 type Core = Omit<BookedImage, "references" | "variantOf" | "digests">;
 
+const usedEveryNs = 3_600_000_000_000n; // an hour: removal counts in days
+
 /** The images of this data root: rows on disk, answers from memory. Every change is one durable commit. */
 export class ImageBook {
   readonly documents: DocumentBook;
@@ -60,6 +62,8 @@ export class ImageBook {
   /** Familiar references with tag or digest. */
   readonly #references = new Map<string, Pointer>();
   /** Images with their names; made anew after a change. */
+  /** When each image was last used: in memory, and on the disk. */
+  readonly #used = new Map<string, { atNs: bigint; writtenNs: bigint }>();
   #views: ReadonlyMap<string, BookedImage> | undefined;
   #sorted: readonly BookedImage[] | undefined;
 
@@ -75,6 +79,10 @@ export class ImageBook {
         parent: row.parent,
         taggedAtNs: BigInt(row.tagged_at_ns),
       });
+    for (const row of images) {
+      const atNs = BigInt(row.used_at_ns ?? "0");
+      this.#used.set(row.id, { atNs, writtenNs: atNs });
+    }
     for (const row of references)
       this.#references.set(row.reference, { imageId: row.image_id, target: row.target, isDigest: row.is_digest === 1 });
   }
@@ -131,6 +139,23 @@ export class ImageBook {
   list(): readonly BookedImage[] {
     this.#sorted ??= [...this.#all().values()].sort((a, b) => createdMs(b) - createdMs(a) || (a.id < b.id ? -1 : 1));
     return this.#sorted;
+  }
+
+  /** Notes that the image is used. On the disk only now and then: a start must not wait for it. */
+  use(id: string): void {
+    if (!this.#images.has(id)) return;
+    const atNs = nowNs();
+    const { writtenNs } = this.#used.get(id) ?? { writtenNs: 0n };
+    const stale = atNs - writtenNs > usedEveryNs;
+    if (stale) this.#table.use(id, atNs);
+    this.#used.set(id, { atNs, writtenNs: stale ? atNs : writtenNs });
+  }
+
+  /** When it was last used, tagged or brought here. */
+  lastUsedNs(id: string): bigint {
+    const used = this.#used.get(id)?.atNs ?? 0n;
+    const tagged = this.#images.get(id)?.taggedAtNs ?? 0n;
+    return used > tagged ? used : tagged;
   }
 
   children(id: string): readonly BookedImage[] {
@@ -212,6 +237,7 @@ export class ImageBook {
     });
     for (const name of names) this.#references.delete(name);
     this.#images.delete(id);
+    this.#used.delete(id);
     this.#changed();
   }
 

@@ -29,6 +29,10 @@ export const imageMigrations: readonly Migration[] = [
       );
     },
   },
+  {
+    id: "images/3-used",
+    up: (db) => db.run("ALTER TABLE images ADD COLUMN used_at_ns TEXT NOT NULL DEFAULT '0'"),
+  },
 ];
 
 export interface ImageRow {
@@ -38,6 +42,8 @@ export interface ImageRow {
   /** Id of the image it was committed from; empty when that is unknown. */
   readonly parent: string;
   readonly tagged_at_ns: string;
+  /** When a container was last made from it or started; 0 for never, and where nobody asks. */
+  readonly used_at_ns?: string;
 }
 export interface ReferenceRow {
   readonly reference: string;
@@ -139,6 +145,10 @@ export class ImageTable {
 
   drop(reference: string): void {
     this.#drop.run(reference);
+  }
+
+  use(id: string, usedAtNs: bigint): void {
+    this.db.query<null, [string, string]>("UPDATE images SET used_at_ns = ? WHERE id = ?").run(usedAtNs.toString(), id);
   }
 
   delete(id: string): void {

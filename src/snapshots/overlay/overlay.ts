@@ -26,6 +26,7 @@ import { Trash } from "../trash.ts";
 import { treeTar } from "../tree/tree-tar.ts";
 import { Adopters } from "./adopt.ts";
 import { upperChanges } from "./changes.ts";
+import { diskBytes } from "./disk-bytes.ts";
 import { makeInitLayer } from "./init-layer.ts";
 import { bootId, isDoubtful, isWhole, type Layer, LayerSync, readMeta, writeMeta } from "./layer-files.ts";
 import { upperUsage } from "./usage.ts";
@@ -54,6 +55,8 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
   readonly #containers = new Map<string, readonly string[]>();
   /** Layers that no image needs, kept for the sake of writable snapshots. */
   readonly #orphans = new Set<string>();
+  /** As measured: a layer does not change. */
+  readonly #diskBytes = new Map<string, number>();
   /** Links of layers that went missing under writable snapshots. */
   readonly #lost = new Map<string, string>();
   /** For option strings that are too long with whole paths. */
@@ -248,6 +251,14 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     return this.#layer(chainId);
   }
 
+  async diskBytes(chainIds: readonly string[]): Promise<number> {
+    const here = chainIds.filter((chainId) => this.#layers.has(chainId));
+    const unknown = here.filter((chainId) => !this.#diskBytes.has(chainId));
+    const sizes = await diskBytes(unknown.map((chainId) => this.#folder(chainId)));
+    for (const [index, chainId] of unknown.entries()) this.#diskBytes.set(chainId, sizes[index] ?? 0);
+    return here.reduce((sum, chainId) => sum + (this.#diskBytes.get(chainId) ?? 0), 0);
+  }
+
   tar(chainId: string): Readable {
     if (this.#layer(chainId).irregular)
       throw new EngineError(
@@ -271,6 +282,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     }
     this.#orphans.delete(chainId);
     this.#layers.delete(chainId);
+    this.#diskBytes.delete(chainId);
     this.#chainOfLink.delete(layer.link);
     this.#trash.put(this.#folder(chainId));
     this.#trash.put(join(this.#root, "l", layer.link));
@@ -285,6 +297,7 @@ export class OverlaySnapshotter implements Snapshotter, LayerStore {
     const layer = this.#layers.get(chainId);
     if (!layer) return;
     this.#layers.delete(chainId);
+    this.#diskBytes.delete(chainId);
     this.#trash.put(this.#folder(chainId));
     this.#lose(layer.link, chainId);
   }
