@@ -51,7 +51,9 @@ async function take(books: VolumeBooks, { volume, driver, place }: Opened, user:
     throw error;
   }
   books.active.add(name, user);
-  if (path !== volume.mountpoint) books.byName.set(name, { ...volume, mountpoint: path });
+  // not of a volume that is being made: nobody sees it yet
+  if (path !== volume.mountpoint && books.byName.get(name) === volume)
+    books.byName.set(name, { ...volume, mountpoint: path });
   return path;
 }
 

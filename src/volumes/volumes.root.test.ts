@@ -6,72 +6,34 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { EventInput } from "../events/bus.ts";
-import { isMounted, unmountAll } from "../kernel/mount.ts";
+import { isMounted } from "../kernel/mount.ts";
 import { getXattr, setXattr } from "../kernel/xattr.ts";
 import { engineCaller } from "../spec/caller.ts";
-import { openStore, type Store } from "../store/open.ts";
-import { packFrom } from "../containers/archive/read.ts";
-import { unpack } from "../containers/archive/write.ts";
-import type { Archives } from "./books.ts";
-import { openDrivers } from "./drivers.ts";
-import { type OpenVolumes, openVolumes } from "./volumes.ts";
+import type { OpenVolumes } from "./volumes.ts";
+import { VolumeLab } from "./volumes.fixture.ts";
 
 const caller = engineCaller;
+let lab: VolumeLab;
 let root = "";
-let store: Store;
 let volumes: OpenVolumes;
-let events: EventInput[] = [];
-let followed: string[] = [];
-const archives: Archives = {
-  pack: (folderFd) => packFrom(folderFd, ["."]),
-  unpack: (folder, tar, signal) =>
-    unpack({ root: folder, folder: "/", noOverwriteDirNonDir: false, owner: undefined }, tar, signal),
-};
-
-function open(): void {
-  store = openStore(join(root, "state.db"));
-  volumes = openVolumes({
-    db: store.db,
-    dataRoot: root,
-    events: { publish: (event) => void events.push(event) },
-    log: () => {},
-    drivers: openDrivers({
-      folders: { sockets: [join(root, "plugins")], specs: [] },
-      deadlines: { workMs: 500, askMs: 500 },
-      forbidden: [root],
-    }),
-    archives,
-    followRename: (from, to) => void followed.push(`${from} ${to.name}`),
-  });
-}
 function reopen(): void {
-  store.close();
-  open();
+  lab.reopen();
+  volumes = lab.volumes;
 }
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "berth-volumes-"));
-  events = [];
-  followed = [];
-  open();
+  lab = new VolumeLab();
+  ({ root, volumes } = lab);
 });
-afterEach(() => {
-  store.close();
-  unmountAll(root);
-  rmSync(root, { recursive: true, force: true });
-});
+afterEach(() => lab[Symbol.asyncDispose]());
 const create = (name: string, options: Record<string, string> = {}) => volumes.create({ name, options, caller });
-const said = () => events.map(({ action, id }) => `${action} ${id}`);
+const said = () => lab.events.map(({ action, id }) => `${action} ${id}`);
 
 describe("create()", () => {
   test("makes a folder, keeps the row over a restart, and gives the same volume again", async () => {
@@ -112,7 +74,7 @@ describe("create()", () => {
     await expect(create(name, options)).rejects.toThrow(message);
     await create(name, options).catch(() => {});
     expect(volumes.list()).toEqual([]);
-    expect(events).toEqual([]);
+    expect(lab.events).toEqual([]);
   });
 
   test("refuses an unknown driver as not found", async () => {
@@ -227,7 +189,7 @@ describe("mount()", () => {
     await create("plain");
     await volumes.mount("plain", "c1", { destination: "/data", readOnly: true, propagation: "", caller });
     await volumes.unmount("plain", "c1", { caller });
-    expect(events.slice(1).map(({ action, attributes }) => [action, attributes])).toEqual([
+    expect(lab.events.slice(1).map(({ action, attributes }) => [action, attributes])).toEqual([
       ["mount", { driver: "local", container: "c1", destination: "/data", "read/write": "false", propagation: "" }],
       ["unmount", { driver: "local", container: "c1" }],
     ]);

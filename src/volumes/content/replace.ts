@@ -24,7 +24,7 @@ export async function replaceContent(
   make: (folder: string) => Promise<void>,
 ): Promise<void> {
   await using content = await openContent(books, volume);
-  if (content.beside === undefined) return fillMount(content.path, volume, make);
+  if (content.beside === undefined) return await fillMount(content.path, volume, make);
   const draft = join(content.beside, `${draftPrefix}${newId().slice(0, 16)}`);
   mkdirSync(draft, { mode: 0o700 });
   try {
