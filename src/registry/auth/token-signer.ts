@@ -25,12 +25,14 @@ const maxRemembered = 4096;
 /** Signs and verifies bearer tokens (RFC 7519) with a key of its own. */
 export class TokenSigner {
   readonly #key: CryptoKey | Uint8Array;
+  readonly #publicKey: CryptoKey | Uint8Array;
   readonly #service: string;
   /** Verified ones: a push sends the same token with each request. */
   readonly #verified = new Map<string, TokenClaims>();
 
-  private constructor(key: CryptoKey | Uint8Array, service: string) {
-    this.#key = key;
+  private constructor(keys: { secret: CryptoKey | Uint8Array; open: CryptoKey | Uint8Array }, service: string) {
+    this.#key = keys.secret;
+    this.#publicKey = keys.open;
     this.#service = service;
   }
 
@@ -47,7 +49,9 @@ export class TokenSigner {
       await file.writeFile(JSON.stringify(jwk));
       await file.sync();
     }
-    return new TokenSigner(await importJWK(jwk, algorithm), service);
+    const { d: _, ...publicPart } = jwk;
+    const keys = { secret: await importJWK(jwk, algorithm), open: await importJWK(publicPart, algorithm) };
+    return new TokenSigner(keys, service);
   }
 
   sign(claims: { subject: string; access: readonly TokenAccess[] }): Promise<string> {
@@ -73,7 +77,7 @@ export class TokenSigner {
 
   async #check(token: string): Promise<TokenClaims> {
     try {
-      const { payload } = await jwtVerify(token, await this.#publicKey(), {
+      const { payload } = await jwtVerify(token, this.#publicKey, {
         algorithms: [algorithm],
         issuer: this.#service,
         audience: this.#service,
@@ -93,14 +97,5 @@ export class TokenSigner {
     } catch (cause) {
       throw new Refusal("UNAUTHORIZED", "the token is not valid", { cause });
     }
-  }
-
-  #public: Promise<CryptoKey | Uint8Array> | undefined;
-  #publicKey(): Promise<CryptoKey | Uint8Array> {
-    this.#public ??= (async () => {
-      const { d: _, ...rest } = await exportJWK(this.#key);
-      return importJWK(rest, algorithm);
-    })();
-    return this.#public;
   }
 }
