@@ -3,6 +3,7 @@ import { fault } from "../base/fault.ts";
 import type { Caller } from "../spec/caller.ts";
 import type { CreateParts } from "./create-network.ts";
 import { draftEndpoint, interfaceNameFor } from "./draft-sandbox.ts";
+import { checkLimits } from "./egress/limits.ts";
 import type { Attachment, Sandbox, SandboxPlan } from "./network.ts";
 import type { ChangeCommand } from "./sandbox/commands.ts";
 import { type AttachedEndpoint, gatewayOf, sandboxOf, type SandboxRow } from "./sandbox/sandbox-row.ts";
@@ -36,6 +37,7 @@ export async function connect(
       `endpoint with name ${row.containerName} already exists in network ${entry.network.name}`,
     );
   }
+  checkLimits(entry, plan);
   const used = new Set(row.endpoints.map(({ interfaceName }) => interfaceName));
   const draft = draftEndpoint(parts.catalog, entry, attachment, {
     plan: {
@@ -123,12 +125,13 @@ async function change(
     const nothing = { ...sandboxes.publishCommand(next), holds: [], elements: [] };
     const command: ChangeCommand = {
       path: row.path,
-      add: links.add.flatMap((endpoint) => sandboxes.link(endpoint, false) ?? []),
+      add: links.add.flatMap((endpoint) => sandboxes.link(next, endpoint, false) ?? []),
       remove: links.remove.map(({ interfaceName }) => interfaceName),
       gateways:
         moved && gateway !== undefined ? routes.map((route) => ({ name: gateway.interfaceName, gateway: route })) : [],
       unpublish: moved ? sandboxes.publishCommand(row) : nothing,
       publish: moved ? sandboxes.publishCommand(next) : nothing,
+      ...sandboxes.egress(next),
     };
     await parts.kernel.call({ op: "change", change: command });
     if (moved) await sandboxes.moveRelays(row, next);

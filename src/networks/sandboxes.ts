@@ -11,6 +11,8 @@ import type { ResolverClient } from "./dns/resolver-client.ts";
 import { attachmentsOf, draftEndpoint, interfaceNameFor } from "./draft-sandbox.ts";
 import type { NetworkStore } from "./network.sql.ts";
 import type { PublishedPort, Sandbox, SandboxPlan } from "./network.ts";
+import { checkLimits, egressOf } from "./egress/limits.ts";
+import type { EgressRules } from "./egress/table.ts";
 import { elementOf, holdsOf, type Target } from "./publish/elements.ts";
 import type { Firewall } from "./publish/firewall.ts";
 import { explainConflict } from "./publish/conflict.ts";
@@ -162,9 +164,15 @@ export class Sandboxes {
     return { table: this.#parts.settings.table, holds: holdsOf(row.ports), elements };
   }
 
-  link(endpoint: AttachedEndpoint, gateway: boolean): LinkCommand | undefined {
+  link(row: SandboxRow, endpoint: AttachedEndpoint, gateway: boolean): LinkCommand | undefined {
     const entry = this.#parts.catalog.byId(endpoint.networkId);
-    return entry?.driver.link(entry.network, endpoint, { gateway, mtu: this.#parts.settings.mtu });
+    const link = entry?.driver.link(entry.network, endpoint, { gateway, mtu: this.#parts.settings.mtu });
+    return link === undefined || row.rate === undefined ? link : { ...link, rate: row.rate };
+  }
+
+  /** What may leave the container, where that is limited. */
+  egress(row: SandboxRow): { egress: EgressRules } | Record<string, never> {
+    return row.egress === undefined ? {} : { egress: egressOf(row, row.egress, this.#parts.catalog) };
   }
 
   publishEvents(
@@ -209,6 +217,7 @@ export class Sandboxes {
         );
       }
       const withHiddenIpv6 = settings.ipv6 && plan.ports.length > 0;
+      checkLimits(entry, plan);
       const used = new Set(endpoints.map((other) => other.interfaceName));
       const interfaceName = interfaceNameFor(entry.network, attachment, used);
       const endpoint = draftEndpoint(catalog, entry, attachment, { plan, interfaceName, withHiddenIpv6 });
@@ -235,6 +244,7 @@ export class Sandboxes {
       ...(plan.hostname === undefined ? {} : { hostname: plan.hostname }),
       ...(plan.nameservers === undefined ? {} : { nameservers: plan.nameservers }),
       ...(plan.egress === undefined ? {} : { egress: plan.egress }),
+      ...(plan.rate === undefined ? {} : { rate: plan.rate }),
     };
     this.rows.set(row.containerId, row);
     return row;
@@ -270,9 +280,10 @@ export class Sandboxes {
     fault("network.open.after-row");
     if (row.path === "") return row;
     const links = row.endpoints.flatMap(
-      (endpoint) => this.link(endpoint, endpoint.networkId === row.gatewayNetworkId) ?? [],
+      (endpoint) => this.link(row, endpoint, endpoint.networkId === row.gatewayNetworkId) ?? [],
     );
-    const command = { path: row.path, links, sysctls: plan.sysctls, publish: this.publishCommand(row) };
+    const publish = this.publishCommand(row);
+    const command = { path: row.path, links, sysctls: plan.sysctls, publish, ...this.egress(row) };
     if (row.ports.length > 0) await this.openRelays(row);
     try {
       await kernel.call({ op: "open", sandbox: command });

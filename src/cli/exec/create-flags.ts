@@ -105,6 +105,11 @@ const networkFlags = {
   "dns-opt": { type: "list", hidden: true, help: "DNS options" },
   "dns-option": { type: "list", help: "DNS options" },
   "dns-search": { type: "list", check: checkDnsSearch, help: "DNS search domains" },
+  "egress-allow": {
+    type: "list",
+    valueName: "destination",
+    help: "The only subnets, addresses and DNS names outside its networks that it may reach",
+  },
   expose: { type: "list", help: "Expose a port or a range of ports" },
   ip: { type: "string", help: "IPv4 address (172.30.100.104)" },
   ip6: { type: "string", help: "IPv6 address (2001:db8::33)" },
@@ -119,6 +124,7 @@ const networkFlags = {
     help: "Connect the container to a network",
   },
   "net-alias": { type: "list", hidden: true, help: "Alias of the container in its network" },
+  "net-rate": { type: "string", valueName: "in=10mbit,out=1mbit", help: "How fast its network is, in bits a second" },
   network: {
     type: "list",
     valueName: "network",

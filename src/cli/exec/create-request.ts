@@ -34,6 +34,10 @@ export interface CreateSource {
 /** The annotation that carries our own --health-on-failure through Docker's API. */
 const onFailureAnnotation = "io.berth.health.on-failure";
 
+/** The annotations of --net-rate and --egress-allow. */
+const rateAnnotation = "io.berth.net.rate";
+const egressAnnotation = "io.berth.net.egress-allow";
+
 /** The body of ContainerCreate for the flags of `run` and `create`. Mistakes are docker's texts with status 125. */
 export function createRequest(source: CreateSource): CreateBody {
   try {
@@ -261,6 +265,8 @@ function annotations(flags: CreateValues): { Annotations?: Record<string, string
     }
     all[onFailureAnnotation] = onFailure;
   }
+  if (flags["net-rate"] !== undefined) all[rateAnnotation] = flags["net-rate"];
+  if (flags["egress-allow"].length > 0) all[egressAnnotation] = flags["egress-allow"].join(",");
   return Object.keys(all).length > 0 ? { Annotations: all } : {};
 }
 

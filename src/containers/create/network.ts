@@ -4,6 +4,7 @@ import type { Attachment } from "../../networks/network.ts";
 import type { ContainerConfig, EndpointSettings, HostConfig } from "../../spec/engine/types.gen.ts";
 import type { ContainerPlan } from "../plan.ts";
 import { containerOf } from "./namespaces.ts";
+import { planNetLimits } from "./net-limits.ts";
 import { planPorts } from "./ports.ts";
 
 type Endpoints = Readonly<Record<string, EndpointSettings>>;
@@ -96,6 +97,7 @@ export function planNetwork(
   const shared = containerOf(mode);
   const netSysctls = Object.fromEntries(Object.entries(sysctls).filter(([name]) => name.startsWith("net.")));
   const none = { attachments: [], ports: [], sysctls: {} };
+  const limits = planNetLimits(host, mode);
   if (config.NetworkDisabled) return { ...none, mode: "none" };
   if (shared !== undefined) return { ...none, mode: "container", sharedWith: shared };
   const names = Object.keys(endpoints);
@@ -130,6 +132,7 @@ export function planNetwork(
       .sort((a, b) => Number(b.network === mode) - Number(a.network === mode)),
     ports: planPorts(config, host),
     sysctls: netSysctls,
+    ...limits,
   };
 }
 

@@ -41,7 +41,13 @@ export class Resolver {
   async put(box: Box): Promise<void> {
     const before = this.#names.get(box.id);
     this.#names.put(box);
-    const same = before?.netnsPath === box.netnsPath && String(before.egressNames) === String(box.egressNames);
+    // With other networks the rules were written anew, and what was learned went with the old ones.
+    const subnetsOf = (one: Box): string => String(one.places.flatMap(({ subnets }) => subnets));
+    const sameRules =
+      before !== undefined &&
+      String(before.egressNames) === String(box.egressNames) &&
+      (box.egressNames.length === 0 || subnetsOf(before) === subnetsOf(box));
+    const same = before?.netnsPath === box.netnsPath && sameRules;
     if (same && this.#served.has(box.id)) return;
     this.#close(box.id);
     const netnsFd = openSync(box.netnsPath, "r");

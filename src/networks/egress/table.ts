@@ -24,6 +24,8 @@ export interface EgressRules {
   readonly own: readonly string[];
   /** The host's addresses in them: these are not other containers. */
   readonly gateways: readonly string[];
+  /** Name servers, which are asked from inside. */
+  readonly servers: readonly string[];
 }
 
 const nfprotos = { 4: 2, 6: 10 } as const;
@@ -32,7 +34,7 @@ const destinationOffset = { 4: 16, 6: 24 } as const;
 const answering = Uint8Array.of(6, 0, 0, 0);
 
 /** Everything that leaves the container is dropped but this. Pure. */
-export function egressRules({ allowed, own, gateways }: EgressRules): TableSpec {
+export function egressRules({ allowed, own, gateways, servers }: EgressRules): TableSpec {
   const reach = (cidr: string, what: "accept" | "drop"): Expression[] => {
     const parsed = parseCidr(cidr);
     if (parsed === undefined) throw new RangeError(`egress: ${cidr} is no subnet`);
@@ -71,6 +73,20 @@ export function egressRules({ allowed, own, gateways }: EgressRules): TableSpec 
             inSet(egressSets[family]),
             verdict("accept"),
           ]),
+          ...servers.flatMap((text) => {
+            const ip = parseIp(text);
+            return ip === undefined
+              ? []
+              : [
+                  [
+                    ...destinationOf(ip.family),
+                    equals(ipBytes(ip)),
+                    payload("transport", 2, 2),
+                    equals(domainPort),
+                    verdict("accept"),
+                  ],
+                ];
+          }),
           ...hosts.map((cidr) => reach(cidr, "drop")),
           ...own.map((cidr) => reach(cidr, "accept")),
           // neighbour discovery, without which no IPv6 is spoken at all (RFC 4861)
@@ -87,6 +103,7 @@ export function egressRules({ allowed, own, gateways }: EgressRules): TableSpec 
   };
 }
 
+const domainPort = Uint8Array.of(0, 53);
 const noCidr = { family: 4, address: 0n, start: 1n, end: 0n, prefixLength: 0 } as const;
 
 const destinationOf = (family: 4 | 6): Expression[] => [

@@ -35,6 +35,7 @@ export interface SandboxRow {
   /** Servers of `--dns`; none = the host's. */
   readonly nameservers?: readonly string[];
   readonly egress?: readonly string[];
+  readonly rate?: SandboxPlan["rate"];
 }
 
 /** What the rest of the engine sees of it. */
