@@ -89,7 +89,8 @@ export function openRepository(options: RepositoryOptions): Repository {
 
     async pushManifest(reference, document, { signal } = {}): Promise<OciDescriptor> {
       const endpoint = await origin();
-      return retrying(() => putManifest(endpoint, reference, document, signal ? { signal } : {}), policy, signal);
+      const insisting = { ...policy, insist: true };
+      return retrying(() => putManifest(endpoint, reference, document, signal ? { signal } : {}), insisting, signal);
     },
 
     async *tags({ signal } = {}) {

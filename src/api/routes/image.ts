@@ -11,6 +11,7 @@ import { type Routes, shaped } from "../route.ts";
 import { progressReply } from "../streams/progress.ts";
 import { imageJson, imageSummary } from "../views/image-json.ts";
 import { manifestJson } from "../views/manifest-json.ts";
+import { pullError } from "../views/registry-error.ts";
 
 export const imageRoutes = {
   ImageList: {
@@ -104,7 +105,9 @@ export const imageRoutes = {
       const allTags = ownTag === undefined && digest === undefined;
       return progressReply(
         async ({ report }) =>
-          void (await deps.images.pull(reference, { caller, signal, platform, credentials, allTags, report })),
+          void (await pullError(() =>
+            deps.images.pull(reference, { caller, signal, platform, credentials, allTags, report }),
+          )),
       );
     },
   },

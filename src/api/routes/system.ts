@@ -8,7 +8,7 @@ import { eventsReply } from "../streams/events-stream.ts";
 import { readTimestamp } from "../timestamp.ts";
 import { diskUsageJson, diskUsageTypes } from "../views/disk-usage-json.ts";
 import { infoJson } from "../views/info-json.ts";
-import { registryError } from "../views/registry-error.ts";
+import { loginFailure } from "../views/registry-error.ts";
 import { versionJson } from "../views/version-json.ts";
 
 const pingHeaders = {
@@ -29,9 +29,9 @@ export const systemRoutes = {
   SystemAuth: {
     can: "system:login",
     async handle({ deps, body, signal }) {
-      const { status, identityToken } = await registryError(() =>
-        deps.registries.login(body.serveraddress ?? "", credentialsOf({ ...body }), { signal }),
-      );
+      const { status, identityToken } = await deps.registries
+        .login(body.serveraddress ?? "", credentialsOf({ ...body }), { signal })
+        .catch(loginFailure);
       return shaped({ Status: status, IdentityToken: identityToken });
     },
   },

@@ -6,6 +6,8 @@ import { readLimited } from "./answer-body.ts";
 export interface FailureFacts {
   /** May go away by itself: the same request can be tried again. */
   readonly transient?: boolean;
+  /** Nobody listens there, or the name has no address. */
+  readonly unreached?: boolean;
   readonly status?: number;
   /** The registry's code, `MANIFEST_UNKNOWN`. */
   readonly code?: string;
@@ -55,10 +57,11 @@ export function transportFailure(method: string, url: URL, cause: unknown): Engi
   const text = known ?? (cause instanceof Error ? cause.message : String(cause));
   // a certificate does not get better by asking again
   const transient = !/CERT|VERIFY|EPROTO|ALTNAME|SELF_SIGNED/.test(code);
+  const unreached = /^(ConnectionRefused|ECONNREFUSED|(DNS_)?ENOTFOUND|EHOSTUNREACH|ENETUNREACH)$/.test(code);
   return new EngineError(
     "unavailable",
     `${verb(method)} "${shown(url)}": ${plain(text)}`,
-    { transient, reason: code },
+    { transient, unreached, reason: code },
     { cause },
   );
 }

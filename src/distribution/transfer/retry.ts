@@ -8,6 +8,8 @@ const mostPatienceMs = 60_000;
 export interface RetryPolicy {
   readonly attempts: number;
   readonly firstDelayMs: number;
+  /** Also where nobody listens: a transfer under way may wait for a registry that starts again. */
+  readonly insist?: boolean;
 }
 
 /** Does work that may be repeated until it succeeds, fails for good, or was tried often enough. */
@@ -21,7 +23,8 @@ export async function retrying<T>(
       return await work();
     } catch (error) {
       if (signal?.aborted) throw cancelled();
-      if (failures >= policy.attempts || !mayRetry(error)) throw error;
+      const hopeless = facts(error).unreached === true && policy.insist !== true;
+      if (failures >= policy.attempts || hopeless || !mayRetry(error)) throw error;
       await pause(error, failures, policy, signal);
     }
   }

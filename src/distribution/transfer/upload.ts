@@ -64,7 +64,7 @@ export async function uploadBlob(upload: Upload): Promise<"uploaded" | "mounted"
   let session: Session | undefined = mounted;
   let [failures, reached, step] = [0, 0, 0];
   for (;;) {
-    session ??= await retrying(() => begin(upload), policy, signal);
+    session ??= await retrying(() => begin(upload), { ...policy, insist: true }, signal);
     try {
       await send(upload, session, chunkSteps[step] ?? smallBytes);
       return "uploaded";
