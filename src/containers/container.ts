@@ -17,6 +17,10 @@ export interface ContainerState {
   readonly status: Status;
   /** A start was begun and has neither succeeded nor been undone: the next daemon finishes or undoes it. */
   readonly starting: boolean;
+  /** Limits were changed, and the kernel may not have them yet. */
+  readonly updating?: boolean;
+  /** It is being removed, and its anonymous volumes with it. */
+  readonly removesVolumes?: boolean;
   readonly pid: number;
   /** Identity of pid against reuse: inode of its pidfd (Linux >= 6.9), else start time in clock ticks. */
   readonly pidIdentity: string;

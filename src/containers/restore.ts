@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir } from "node:fs/promises";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorMessage } from "../base/errors.ts";
+import { fault } from "../base/fault.ts";
 import type { Sandbox } from "../networks/network.ts";
 import { engineCaller } from "../spec/caller.ts";
 import type { Container } from "./container.ts";
@@ -14,6 +15,7 @@ import { removeBundle } from "./start/bundle.ts";
 import { createProcess } from "./start/process.ts";
 import { startContainer } from "./start/start.ts";
 import { isLive, move } from "./books/state.ts";
+import { applyResources } from "./update.ts";
 
 /**
  * What a daemon does with its rows when it starts: processes that run are adopted, those that ended are told as exits,
@@ -31,6 +33,7 @@ export async function restoreContainers(deps: ContainerDeps, health: HealthCheck
       execs: [],
     })),
   );
+  fault("restore.after-adopt");
   const running = new Set(adopted);
   await discardStrangers(deps, running);
   await deps.networks.restore(
@@ -40,8 +43,10 @@ export async function restoreContainers(deps: ContainerDeps, health: HealthCheck
         .flatMap(({ id, state }): [string, Sandbox][] => (state.sandbox ? [[id, state.sandbox]] : [])),
     ),
   );
+  fault("restore.after-networks");
   await letGo(deps, live);
   for (const { id } of live) freezerState(deps, id);
+  for (const { id, state } of live) if (state.updating) applyLater(deps, id);
   for (const container of live) health.begin(container.id);
   const rest = rows.filter(({ state }) => !isLive(state));
   for (const exit of gone) {
@@ -127,6 +132,13 @@ async function letGo(deps: ContainerDeps, live: readonly Container[]): Promise<v
   }
 }
 
+/** Limits that were written down and may not have come to the kernel. */
+function applyLater(deps: ContainerDeps, id: string): void {
+  applyResources(deps, id).catch((error: unknown) =>
+    deps.settings.log("error", "new limits of a container could not be applied", { id, error: errorMessage(error) }),
+  );
+}
+
 /** How many containers are brought to their state at a time. */
 const atATime = 8;
 
@@ -194,8 +206,14 @@ async function tidy(deps: ContainerDeps, { id, state: seen }: Container): Promis
     deps.records.setVolatile(id, { ...state, starting: false });
   }
   if (state.status === "removing" || (plan.autoRemove && state.status === "exited")) {
+    // cut between its exit and its clean-up: the runtime and its cgroups still know it
+    if (existsSync(paths.bundle)) await deps.runtimes.get(plan.runtime).driver.undoCreate(id, paths.bundle);
     const removing = state.status === "removing" ? container : deps.records.setState(id, move(state, "removing"));
-    await finishRemoval(deps, removing, { caller: engineCaller, force: false, volumes: plan.autoRemove });
+    await finishRemoval(deps, removing, {
+      caller: engineCaller,
+      force: false,
+      volumes: plan.autoRemove || state.removesVolumes === true,
+    });
     return false;
   }
   // The bundle is the last that goes at the end of a run.

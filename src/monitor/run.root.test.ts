@@ -240,6 +240,36 @@ test("a container killed for want of memory says so, another one does not", asyn
   expect(events).toEqual(["oom", "exit"]);
 });
 
+test("a container that loses a process for want of memory is told of while it lives, once for each time", async () => {
+  await using bench = new Bench("crun");
+  await bench.connect();
+  const events: string[] = [];
+  bench.monitor.onEvent((event) => events.push(event.kind));
+  const eat = "head -c 90000000 /dev/zero | tail";
+  const spec = bench.spec(shell(`(${eat}); echo one; read line; (${eat}); echo two; read line; exit 4`), {
+    openStdin: true,
+  });
+  const file = `${spec.bundle}/config.json`;
+  const config = (await Bun.file(file).json()) as { linux: Record<string, unknown> };
+  config.linux["resources"] = { memory: { limit: 16_000_000, swap: 16_000_000 } };
+  await Bun.write(file, JSON.stringify(config));
+  await bench.monitor.create(spec);
+  await bench.monitor.start(spec.id, 1);
+  await until(() => events.length === 1 && bench.lines(spec).includes("one\n"), "the first");
+  // the monitor that comes after it knows what was told, and goes on
+  process.kill(bench.monitor.pid, "SIGKILL");
+  const stream = await until(
+    () => bench.monitor.stream({ ...raw, id: spec.id, stdin: true }).catch(() => undefined),
+    "a new monitor",
+  );
+  await until(async () => (await bench.monitor.list()).length === 1, "its adoption");
+  stream.write("\n");
+  await until(() => events.length === 2 && bench.lines(spec).includes("two\n"), "the second");
+  stream.write("\n");
+  expect(await bench.exited(spec.id)).toMatchObject({ exitCode: 4, oomKilled: true });
+  expect(events).toEqual(["oom", "oom", "exit"]);
+});
+
 test("a client that does not read holds up its own container alone, in bounded memory", async () => {
   await using bench = new Bench("crun");
   await bench.connect();

@@ -8,7 +8,7 @@ import { logDrivers } from "../logs/drivers.ts";
 import { openRuntime } from "../runtime/drivers.ts";
 import type { Exits } from "./exits.ts";
 import { Hub } from "./hub.ts";
-import { oomKills } from "./oom.ts";
+import { oomKills, OomWatch } from "./oom.ts";
 import type { CreateProcess, ExecProcess, ExitEvent, ProcessIdentity, StreamRequest, WireEvent } from "./protocol.ts";
 import type { Reaper } from "./reaper.ts";
 import { Standby } from "./standby.ts";
@@ -29,12 +29,14 @@ export class Tasks {
   readonly #exits: Exits;
   readonly #reaper: Reaper;
   readonly #tell: (event: WireEvent) => void;
+  readonly #oom: OomWatch;
 
   constructor(options: { folder: string; exits: Exits; reaper: Reaper; tell: (event: WireEvent) => void }) {
     this.#folder = options.folder;
     this.#exits = options.exits;
     this.#reaper = options.reaper;
     this.#tell = options.tell;
+    this.#oom = new OomWatch((id) => options.tell({ kind: "oom", id }));
   }
 
   /** Nothing is being made, and nothing that has ended is still being finished. */
@@ -73,6 +75,7 @@ export class Tasks {
     task.announced = promise;
     try {
       await openRuntime(containerSpec(task).runtime).start(id);
+      fault("monitor.start.after-release");
       task.started = true;
     } finally {
       setImmediate(resolve);
@@ -144,6 +147,7 @@ export class Tasks {
   /** Takes the task in and follows it to its end. */
   track(key: string, task: Task, watch: (onExit: (exitCode: number | undefined) => void) => void): void {
     this.byKey.set(key, task);
+    if ("memoryCgroup" in task.spec && task.spec.memoryCgroup !== "") this.#oom.add(key, task.spec.memoryCgroup);
     watch((exitCode) => void this.#ended(key, task, exitCode));
   }
 
@@ -215,6 +219,7 @@ export class Tasks {
       for (const { id, abort } of this.#creating.values()) if (id === task.id) abort.abort();
     }
     const memoryCgroup = "memoryCgroup" in task.spec ? task.spec.memoryCgroup : "";
+    const untold = this.#oom.remove(key);
     const event: ExitEvent = {
       kind: "exit",
       id: task.id,
@@ -235,13 +240,14 @@ export class Tasks {
       // a disk that is full or a log server that hangs must not keep the exit a secret
       console.error(`the last output of container ${task.id}:`, error);
     }
+    fault("monitor.exit.after-drain");
     // a new run may have the key as soon as its predecessor's files are closed
     this.byKey.delete(key);
     task.hub.end();
     await task.announced;
     task.finish();
     if (task.discarded) return;
-    if (event.oomKilled) this.#tell({ kind: "oom", id: task.id });
+    if (untold) this.#tell({ kind: "oom", id: task.id });
     this.#tell(event);
   }
 

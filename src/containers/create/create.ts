@@ -82,12 +82,15 @@ async function make(deps: ContainerDeps, container: Container, caller: Caller): 
   fault("create.after-row");
   const snapshot = deps.snapshotter.prepare(id, container.chainIds);
   undo.defer(() => deps.snapshotter.remove(id));
-  await Promise.all([snapshot, mkdir(logTarget(container).folder, { recursive: true, mode: 0o710 })]);
+  await Promise.all([snapshot, makeFolder(container)]);
   fault("create.after-snapshot");
   const made = plan.mounts.length > 0 ? await makeVolumes(deps, container, caller, undo) : container;
   undo.move();
   publish(deps.events, made, "create", caller);
 }
+
+const makeFolder = (container: Container): Promise<unknown> =>
+  mkdir(logTarget(container).folder, { recursive: true, mode: 0o710 });
 
 function chooseName(deps: ContainerDeps, wanted: string): string {
   const name = wanted.startsWith("/") ? wanted.slice(1) : wanted;
@@ -132,8 +135,9 @@ function nameVolumes(plan: ContainerPlan): ContainerPlan {
   return { ...plan, mounts };
 }
 
-/** Makes the volumes of a container whose create was cut by a crash before it had all. */
-export async function completeVolumes(deps: ContainerDeps, container: Container, caller: Caller): Promise<Container> {
+/** Makes the folder and the volumes of a container whose create was cut by a crash before it had all. */
+export async function completeCreate(deps: ContainerDeps, container: Container, caller: Caller): Promise<Container> {
+  await makeFolder(container);
   const made = new Set(container.mounts.map(({ target }) => target));
   if (container.plan.mounts.every(({ type, target }) => type !== "volume" || made.has(target))) return container;
   await using undo = new AsyncDisposableStack();

@@ -2,6 +2,7 @@ import { mkdir, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Duplex, Duplex as DuplexStream } from "node:stream";
 import { EngineError, errorMessage } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
 import { newId } from "../../base/id.ts";
 import type { ExitEvent } from "../../monitor/protocol.ts";
 import { type Caller, engineCaller } from "../../spec/caller.ts";
@@ -71,6 +72,7 @@ export async function startExec(
     return textStream(errorMessage(error), exec.request.tty);
   }
   const { request } = exec;
+  fault("exec.after-begin");
   // side by side with the streams: both are short and neither needs the other
   const processFile = writeProcess(deps, container, execId);
   processFile.catch(() => undefined); // looked at by launch
@@ -119,6 +121,7 @@ async function launch(
   publish(deps.events, container, `exec_start: ${command}`, options.caller, { execID: execId });
   try {
     const processFile = await options.processFile;
+    fault("exec.after-file");
     const { pid } = await deps.monitor.exec({
       id: container.id,
       execId,
@@ -130,6 +133,7 @@ async function launch(
       stderr: request.attachStderr,
       size: options.size ?? request.size ?? null,
     });
+    fault("exec.after-runtime");
     deps.execs.running(execId, pid);
   } catch (error) {
     const message = execError(errorMessage(error));
@@ -169,6 +173,7 @@ function textStream(text: string, tty: boolean): Duplex {
 
 /** An exec's process ended. */
 export function execExited(deps: ExecDeps, event: ExitEvent & { execId: string }): void {
+  fault("exec.after-exit");
   if (deps.execs.exited(event.execId, event.exitCode)) {
     const container = deps.records.find(event.id);
     if (container)

@@ -1,4 +1,5 @@
 import { EngineError } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
 import type { Caller } from "../../spec/caller.ts";
 import { finishRemoval, type RemoveOptions } from "./removal.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
@@ -12,6 +13,7 @@ export async function removeContainer(deps: ContainerDeps, ref: string, options:
   // More than one round only when somebody starts it again meanwhile.
   for (let rounds = 1; ; rounds++) {
     await end(deps, id, ref, options);
+    fault("remove.after-end");
     await deps.activity.settled(id);
     using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
     // An AutoRemove container may be gone by now: that is what was asked for.
@@ -21,7 +23,8 @@ export async function removeContainer(deps: ContainerDeps, ref: string, options:
     if (status === "removing") throw inProgress(id);
     if (isRunning(container.state) && (!options.force || rounds === maxRounds)) throw stillRuns(ref, name, status);
     if (isRunning(container.state) || deps.activity.settled(id)) continue;
-    await finishRemoval(deps, deps.records.setState(id, move(container.state, "removing")), options);
+    const removing = move(container.state, "removing", { removesVolumes: options.volumes });
+    await finishRemoval(deps, deps.records.setState(id, removing), options);
     return;
   }
 }

@@ -6,6 +6,7 @@ import type { Container } from "../container.ts";
 import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { publish, publishVolumes } from "../events.ts";
 import { isRunning, move } from "../books/state.ts";
+import { completeCreate } from "../create/create.ts";
 import { checkProc } from "./check-proc.ts";
 import { createProcess, keepFilter, writeBundle } from "./process.ts";
 import { finishRemoval } from "../remove/removal.ts";
@@ -70,7 +71,7 @@ async function launch(deps: ContainerDeps, before: Container, options: StartOpti
   };
   const container = deps.records.setState(id, begun, "process");
   try {
-    await bringUp(deps, container, options);
+    await bringUp(deps, await completeCreate(deps, container, options.caller), options);
   } catch (error) {
     await failed(deps, id, error);
     throw error;
@@ -132,6 +133,7 @@ async function bringUp(deps: ContainerDeps, container: Container, options: Start
       health: plan.health ? { status: "starting", failingStreak: 0, log: [] } : null,
     }),
   );
+  fault("start.after-running");
   await deps.monitor.start(id, state.run);
   fault("start.after-start");
   const running = deps.records.setVolatile(id, { ...deps.records.get(id).state, starting: false });

@@ -35,6 +35,7 @@ export async function unpauseContainer(deps: ContainerDeps, ref: string, caller:
   const container = deps.records.get(id);
   if (container.state.status !== "paused") throw new EngineError("internal", `Container ${id} is not paused`, { id });
   await deps.runtimes.get(container.plan.runtime).driver.resume(id);
+  fault("unpause.after-thaw");
   const now = deps.records.get(id);
   if (now.state.status === "paused")
     publish(deps.events, deps.records.setState(id, move(now.state, "running")), "unpause", caller);

@@ -1,4 +1,5 @@
 import { EngineError } from "../../base/errors.ts";
+import { fault } from "../../base/fault.ts";
 import { removeAfterExit } from "../remove/removal.ts";
 import { isRunning } from "../books/state.ts";
 import type { ContainerDeps } from "../deps.ts";
@@ -13,6 +14,7 @@ export async function restartContainer(deps: ContainerDeps, ref: string, options
     using _kept = deps.activity.keep(id);
     // It may end by itself before it is stopped, and somebody else may start it before we do.
     if (isRunning(deps.records.get(id).state)) await stopContainer(deps, id, options).catch(ignoreNotModified);
+    fault("restart.after-stop");
     await startContainer(deps, id, { caller: options.caller }).catch(ignoreNotModified);
   } catch (error) {
     const left = deps.records.find(id);

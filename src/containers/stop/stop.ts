@@ -1,4 +1,5 @@
 import { closeSync } from "node:fs";
+import { fault } from "../../base/fault.ts";
 import { EngineError, errorMessage } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { openIdentified, signalPidfd } from "../../kernel/pidfd.ts";
@@ -55,11 +56,13 @@ async function endRun(deps: ContainerDeps, container: Container, options: StopOp
     deps.records.setState(id, { ...deps.records.get(id).state, stoppedByUser: true });
     deps.activity.takeDemand(id); // a restart that a health check asked for is off
   }
+  fault("stop.after-intent");
   // Who waits for ever may stop waiting: there is no SIGKILL left to send.
   const ended = deps.waiters.add(id, "next-exit", seconds < 0 ? options.signal : undefined);
   ended.catch(() => undefined); // told below
   if (seconds !== 0) {
     await sendSignal(deps, container, stopSignal, options.caller);
+    fault("stop.after-signal");
     await thaw(deps, id, options.caller);
     if (await within(ended, seconds < 0 ? undefined : seconds * 1000)) return;
   }
@@ -72,7 +75,9 @@ async function killAndWait(
   ended: Promise<unknown>,
   caller: Caller,
 ): Promise<void> {
+  fault("stop.after-grace");
   await sendSignal(deps, container, sigkill, caller);
+  fault("stop.after-kill");
   await thaw(deps, container.id, caller);
   if (await within(ended, killTimeoutMs)) return;
   throw new EngineError(
