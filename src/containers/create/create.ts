@@ -51,7 +51,7 @@ export async function createContainer(
   });
   const plan = nameVolumes(unnamed);
   deps.runtimes.get(plan.runtime);
-  await checkBindSources(plan.mounts);
+  warnings.push(...(await checkBindSources(plan.mounts)));
   (await deps.logDriver(plan.log.driver)).validate(plan.log.options);
   const container: Container = {
     id,

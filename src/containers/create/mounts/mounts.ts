@@ -41,16 +41,23 @@ export function planMounts(config: ContainerConfig, host: HostConfig, context: C
   return [...byTarget.values()].sort((a, b) => depth(a.target) - depth(b.target) || (a.target < b.target ? -1 : 1));
 }
 
-/** Throws Docker's text when a bind that must not make its source has none. Only `--mount` is that strict. */
-export async function checkBindSources(mounts: readonly MountPlan[]): Promise<void> {
+/**
+ * Throws Docker's text when a bind that must not make its source has none: `--mount` is that strict. For others gives
+ * the warnings that a folder will be made.
+ */
+export async function checkBindSources(mounts: readonly MountPlan[]): Promise<string[]> {
+  const warnings: string[] = [];
   for (const mount of mounts) {
-    if (mount.type !== "bind" || mount.createSource) continue;
+    if (mount.type !== "bind") continue;
     const missing = await stat(mount.source).then(
       () => false,
       (error: NodeJS.ErrnoException) => error.code === "ENOENT" || error.code === "ENOTDIR",
     );
-    if (missing) badMount("bind", `bind source path does not exist: ${mount.source}`);
+    if (!missing) continue;
+    if (!mount.createSource) badMount("bind", `bind source path does not exist: ${mount.source}`);
+    warnings.push(`The bind source ${mount.source} does not exist: an empty folder will be made there.`);
   }
+  return warnings;
 }
 
 const depth = (path: string): number => path.split("/").length;
