@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { Builder } from "../build/build.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Registries } from "../distribution/registries.ts";
 import type { EventLog } from "../events/log.ts";
@@ -12,6 +13,7 @@ import type { SystemInfo } from "./system-info.ts";
 /** What routes work with; made by daemon/assemble.ts. */
 export interface ApiDeps {
   readonly containers: Containers;
+  readonly builder: Builder;
   readonly images: Images;
   readonly networks: Networks;
   readonly volumes: Volumes;

@@ -1,5 +1,6 @@
 import type { Routes } from "./route.ts";
 import { absentRoutes } from "./routes/absent.ts";
+import { buildRoutes } from "./routes/build.ts";
 import { buildkitRoutes } from "./routes/buildkit.ts";
 import { containerRoutes } from "./routes/container.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
@@ -15,6 +16,7 @@ import { volumeRoutes } from "./routes/volume.ts";
 /** Every operation of the Engine API. */
 export const routes: Routes = {
   ...systemRoutes,
+  ...buildRoutes,
   ...containerRoutes,
   ...containerStreamRoutes,
   ...imageRoutes,

@@ -4,6 +4,7 @@ import type { BuildContext } from "./context/build-context.ts";
 import type { Warning } from "./dockerfile/lint.ts";
 import type { BuildEvent } from "./events.ts";
 import type { FrontendOptions, PlannedStep } from "./frontend/build-plan.ts";
+import type { Vertex } from "./graph.ts";
 import type { StepLimits } from "./step-runner.ts";
 
 /** Builds images. Faces (the classic endpoint, our own, BuildKit's) turn what they are asked into these calls. */
@@ -16,6 +17,13 @@ export interface Builder {
   build(request: BuildRequest): Promise<BuildResult>;
   /** What the checks find, without building. Throws `invalid` for a file that cannot be read. */
   check(request: Pick<BuildRequest, "dockerfile" | "frontend">): Promise<readonly Warning[]>;
+  /** Takes a context in that comes as a tar, plain or packed. Throws `invalid`. Its owner disposes it. */
+  tarContext(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<BuildContext>;
+  /** A git repository, or a tar or Dockerfile at a URL; a Dockerfile alone gets `fileName`. */
+  remoteContext(
+    url: string,
+    options: { signal: AbortSignal; fileName: string; keepGitDir: boolean },
+  ): Promise<BuildContext>;
   /** What is kept of earlier builds. Answers from memory. */
   cacheUsage(): readonly CacheRecord[];
   /** Removes records that nobody uses now and `keep` does not want; the least recently used go first. */
@@ -57,9 +65,10 @@ export interface BuildRequest {
   readonly explain: boolean;
   readonly caller: Caller;
   readonly signal: AbortSignal;
-  report(event: BuildEvent): void;
+  /** Awaited for output of steps: a slow reader slows them down. */
+  report(event: BuildEvent): void | Promise<void>;
   /** Told once the graph is made, before anything runs: for faces that tell steps in order. */
-  planned?(steps: readonly PlannedStep[]): void;
+  planned?(steps: readonly PlannedStep[], idOf: (vertex: Vertex) => string): void;
   /** Told as each vertex of a planned step is done. */
   made?(step: MadeStep): void;
 }

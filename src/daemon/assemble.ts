@@ -4,6 +4,8 @@ import { type ApiServer, serveApi } from "../api/server.ts";
 import { nowNs } from "../base/clock.ts";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { buildMigrations } from "../build/cache/build-cache.sql.ts";
+import { cachedLayers, openBuilder } from "../build/open-builder.ts";
 import { containerMigrations } from "../containers/books/container.sql.ts";
 import { readCreateHost } from "../containers/create/read-host.ts";
 import { packFrom } from "../containers/archive/read.ts";
@@ -30,12 +32,14 @@ import { openStore } from "../store/open.ts";
 import { openDrivers } from "../volumes/drivers.ts";
 import { dockerPluginFolders } from "../volumes/plugin/find.ts";
 import { defaultDeadlines } from "../volumes/plugin/plugin.ts";
+import { folderSize } from "../volumes/folder-size.ts";
 import { openVolumes } from "../volumes/volumes.ts";
 import type { Config } from "./config-table.ts";
 import { createDefaults, logDriver, readSeccompProfile } from "./create-defaults.ts";
 import { listeners } from "./listeners.ts";
 import { proxiesInForce, registrySettings, takeProxies } from "./registry-settings.ts";
 import { selfCommand } from "./self-command.ts";
+import { stepRunner } from "./step-runner.ts";
 import { findRuntimes } from "./runtimes.ts";
 import { engineId, findInit, systemInfo } from "./system.ts";
 
@@ -71,7 +75,8 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     }),
   );
   if (store.unclean) logger.info("the last daemon did not end in order: its state is compared with the kernel");
-  for (const migrations of [containerMigrations, imageMigrations, networkMigrations]) migrate(store.db, migrations);
+  for (const migrations of [containerMigrations, imageMigrations, buildMigrations, networkMigrations])
+    migrate(store.db, migrations);
 
   const findAll = (): ReturnType<typeof findRuntimes> =>
     findRuntimes(config, execRoot, (message, fields) => logger.warn(message, fields));
@@ -120,6 +125,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   const images = await openImages({
     ...{ db: store.db, content, snapshotter, events, registries },
     workFolder: join(dataRoot, "work"),
+    neededLayers: cachedLayers(store.db),
     settings: {
       layerBlobs: () => (config["layer-blobs"] === "drop" ? "drop" : "keep"),
       compression: () => (config["layer-compression"] === "zstd" ? "zstd" : "gzip"),
@@ -174,6 +180,23 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     running: new Set(rows.filter(({ state }) => isLive(state)).map((row) => row.id)),
   });
 
+  const builder = await openBuilder({
+    db: store.db,
+    dataRoot,
+    execRoot,
+    images,
+    snapshotter,
+    runner: stepRunner(containers),
+    folderBytes: folderSize,
+    settings: () => ({
+      maxParallelism: config["build-parallelism"],
+      cacheMaxBytes: config["build-cache-max-bytes"],
+      cacheMaxAgeMs: config["build-cache-max-age"] * 1000,
+    }),
+    log,
+  });
+  undo.defer(() => builder.close());
+
   const system = systemInfo({
     config: () => config,
     proxies: () => proxiesInForce(config, environment),
@@ -188,6 +211,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   const api: ApiServer = await serveApi({
     deps: {
       containers,
+      builder,
       images,
       networks,
       volumes,

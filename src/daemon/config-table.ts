@@ -85,6 +85,24 @@ export const configTable = {
     default: "",
     help: "IPv4 address of the default bridge, with the prefix of its network (CIDR)",
   }),
+  "build-cache-max-age": row({
+    kind: whole(0),
+    default: 0,
+    reloadable: true,
+    help: "Seconds after which unused records of the build cache go (0: never)",
+  }),
+  "build-cache-max-bytes": row({
+    kind: bytes,
+    default: 0,
+    reloadable: true,
+    help: "Size that the build cache is brought back to after a build (0: no limit)",
+  }),
+  "build-parallelism": row({
+    kind: whole(1),
+    default: 4,
+    reloadable: true,
+    help: "Steps of builds that run at once",
+  }),
   "cgroup-parent": row({ kind: text(), default: "", help: "Parent cgroup of all containers" }),
   "config-file": row({
     kind: text(),

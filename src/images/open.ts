@@ -41,6 +41,8 @@ export async function openImages(options: {
   /** Folder of the engine for work that needs room on the disk; what is found there at the start is removed. */
   workFolder: string;
   settings?: ImageSettings;
+  /** Layers that others than images need: the build cache. They hold them once they are open. */
+  neededLayers?: ReadonlySet<string>;
 }): Promise<Images> {
   const { db, content, snapshotter: layers, events, registries = noRegistries, workFolder } = options;
   await sweepWork(workFolder, layers);
@@ -60,7 +62,7 @@ export async function openImages(options: {
     settings,
     workFolder,
   };
-  const needed = new Set(book.list().flatMap((image) => image.chainIds));
+  const needed = new Set([...book.list().flatMap((image) => image.chainIds), ...(options.neededLayers ?? [])]);
   for (const chainId of layers.layers()) if (!needed.has(chainId)) await layers.removeLayer(chainId);
   removeUnused(deps);
   return {

@@ -27,10 +27,6 @@ const missing = (can: Permission, what: string) => ({
 
 /** Operations of what this engine does not have yet, answered as a daemon without it answers. */
 export const absentRoutes = {
-  ImageBuild: missing("image:build", "building images"),
-  // `docker system prune` calls it: there is no cache, so there is nothing to do.
-  BuildPrune: { can: "image:build", handle: () => ({ CachesDeleted: null, SpaceReclaimed: 0 }) },
-
   PluginList: { can: "plugin:list", handle: () => [] },
   GetPluginPrivileges: plugin("plugin:read"),
   PluginPull: plugin("plugin:change"),

@@ -1,4 +1,6 @@
 import { EngineError } from "../../base/errors.ts";
+import { isLive } from "../../containers/books/state.ts";
+import { exposureOf, hostAddresses } from "../../networks/exposure.ts";
 import type { Network } from "../../networks/network.ts";
 import type { IPAMConfig } from "../../spec/engine/types.gen.ts";
 import { any, flag, labelsMatch, pattern, readFilters } from "../filters.ts";
@@ -95,6 +97,28 @@ export const networkRoutes = {
     async handle({ deps, query, caller }) {
       const removed = await deps.networks.prune({ caller, keep: keptNetworks(deps, query.filters) });
       return shaped({ NetworksDeleted: removed.length === 0 ? null : removed });
+    },
+  },
+
+  ContainerExposure: {
+    can: "container:list",
+    handle({ deps, query }) {
+      const containers = query.container ? [deps.containers.get(query.container)] : deps.containers.list();
+      return containers.flatMap(({ id, name, plan, state }) => {
+        if (!state.sandbox || !isLive(state)) return [];
+        const ways = exposureOf(plan.network.mode, state.sandbox, {
+          addresses: hostAddresses,
+          network: (networkId) => deps.networks.list().find((network) => network.id === networkId),
+          others: (networkId) => Math.max(0, deps.networks.endpoints(networkId).size - 1),
+        });
+        return ways.map(({ port, address, reachedBy }) => ({
+          Id: id,
+          Name: name,
+          Port: port,
+          Address: address,
+          ReachedBy: [...reachedBy],
+        }));
+      });
     },
   },
 } satisfies Partial<Routes>;

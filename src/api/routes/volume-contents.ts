@@ -102,7 +102,10 @@ export const volumeContentRoutes = {
     can: "volume:read",
     async handle({ deps, params, query, caller }) {
       const pack = packer(query.compression ?? "none");
-      const tar = await deps.volumes.export(params.name, { ...(query.snapshot && { snapshot: query.snapshot }), caller });
+      const tar = await deps.volumes.export(params.name, {
+        ...(query.snapshot && { snapshot: query.snapshot }),
+        caller,
+      });
       return streamReply(pack.through(tar), { "Content-Type": pack.type });
     },
   },
@@ -145,7 +148,12 @@ async function paused(deps: ApiDeps, ids: readonly string[], caller: Caller): Pr
     }
   } catch (error) {
     await undo.disposeAsync();
-    throw new EngineError("conflict", `a container that uses the volume cannot be paused: ${errorMessage(error)}`, {}, { cause: error });
+    throw new EngineError(
+      "conflict",
+      `a container that uses the volume cannot be paused: ${errorMessage(error)}`,
+      {},
+      { cause: error },
+    );
   }
   return undo;
 }

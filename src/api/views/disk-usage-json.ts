@@ -2,6 +2,7 @@ import type { ApiDeps } from "../deps.ts";
 import { containersByImage, imageName } from "../image-use.ts";
 import { containerSummary } from "./container-list.ts";
 import { imageSummary } from "./image-json.ts";
+import { buildCacheJson } from "./build-cache-json.ts";
 import { volumeJson } from "./volume-json.ts";
 
 export const diskUsageTypes: readonly string[] = ["container", "image", "volume", "build-cache"];
@@ -45,6 +46,6 @@ export async function diskUsageJson(deps: ApiDeps, types: ReadonlySet<string>) {
       : null,
     Containers: containers,
     Volumes: volumes,
-    BuildCache: types.has("build-cache") ? [] : null,
+    BuildCache: types.has("build-cache") ? deps.builder.cacheUsage().map(buildCacheJson) : null,
   };
 }

@@ -26,7 +26,7 @@ export function selectSources(rootFd: number, selection: Selection): Match[] {
   const excluded = excluder(selection.excludes);
   return selection.patterns.flatMap((pattern) => {
     const { path, pivot } = split(pattern);
-    const found = /[*?[]/.test(path) ? expandWildcards(rootFd, path) : [path];
+    const found = /[*?[\\]/.test(path) ? expandWildcards(rootFd, path) : [path];
     return found.flatMap((match): Match[] => {
       const fd = tryOpen(rootFd, match);
       if (fd === undefined)
@@ -99,7 +99,7 @@ function expandWildcards(rootFd: number, pattern: string): string[] {
     if (part === "**") {
       const deep = found.flatMap((path) => [path, ...foldersBelow(rootFd, path)]);
       found = last ? deep.filter((path) => path !== "") : deep;
-    } else if (!/[*?[]/.test(part))
+    } else if (!/[*?[\\]/.test(part))
       found = found.map((path) => join(path, part)).filter((path) => exists(rootFd, path));
     else {
       const regex = new RegExp(`^${globSource(toText(part))}$`, "su");
