@@ -74,7 +74,12 @@ export interface Command<Flags extends FlagTable = FlagTable> {
   /** Usage of the arguments, docker's words: `CONTAINER [CONTAINER...]`. */
   readonly args: string;
   /** Checked before run, with docker's texts ("docker rm" requires at least 1 argument.). */
-  readonly arity: { readonly min: number; readonly max: number };
+  readonly arity: {
+    readonly min: number;
+    readonly max: number;
+    /** A flag with which no argument is needed. */
+    readonly noneWith?: string;
+  };
   readonly summary: string;
   /** Stops flag parsing at the first argument (`run`, `exec`). */
   readonly stopAtFirstArgument?: boolean;

@@ -23,9 +23,10 @@ export function usageHint(invocation: Invocation, verb: "See" | "Run" = "Run"): 
 }
 
 /** Throws docker's text when the number of arguments is wrong. */
-export function checkArity(invocation: Invocation, count: number): void {
-  const { min, max } = invocation.command.arity;
+export function checkArity(invocation: Invocation, count: number, set: ReadonlySet<string> = new Set()): void {
+  const { min, max, noneWith } = invocation.command.arity;
   if (count >= min && count <= max) return;
+  if (count === 0 && noneWith !== undefined && set.has(noneWith)) return;
   const { program, path } = invocation;
   const wrong = (wish: string, verb: "See" | "Run" = "Run") =>
     new ExitError(1, `${program}: '${program} ${path}' ${wish}${usageHint(invocation, verb)}`);

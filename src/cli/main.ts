@@ -101,7 +101,7 @@ async function runCommand(
     const reason = command.flags[name]?.deprecated;
     if (reason !== undefined) stderr.write(`Flag --${name} has been deprecated, ${reason}\n`);
   }
-  checkArity(invocation, parsed.args.length);
+  checkArity(invocation, parsed.args.length, parsed.set);
   const context = new Context(flags, program, path);
   try {
     const run = { flags: parsed.values, args: parsed.args, set: parsed.set };

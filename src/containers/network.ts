@@ -40,12 +40,9 @@ export async function connectNetwork(
   deps.records.change(id, { plan: { ...plan, network: after }, request: withEndpoint(container, name, settings) });
   if (!isLive(container.state) || !container.state.sandbox) return;
   try {
-    const sandbox = await deps.networks.connect(
-      container.state.sandbox,
-      sandboxPlan(container, after),
-      wanted,
-      { caller },
-    );
+    const sandbox = await deps.networks.connect(container.state.sandbox, sandboxPlan(container, after), wanted, {
+      caller,
+    });
     await keepSandbox(deps, container, sandbox, caller);
   } catch (error) {
     deps.records.change(id, { plan, request: container.request });
@@ -76,12 +73,9 @@ export async function disconnectNetwork(
   const attachments = plan.network.attachments.filter((row) => deps.networks.get(row.network).id !== networkId);
   const after: ContainerPlan["network"] = { ...plan.network, mode: "networks", attachments };
   if (isLive(container.state) && container.state.sandbox) {
-    const sandbox = await deps.networks.disconnect(
-      container.state.sandbox,
-      sandboxPlan(container, after),
-      networkId,
-      { caller: options.caller },
-    );
+    const sandbox = await deps.networks.disconnect(container.state.sandbox, sandboxPlan(container, after), networkId, {
+      caller: options.caller,
+    });
     await keepSandbox(deps, container, sandbox, options.caller);
   }
   deps.records.change(id, { plan: { ...plan, network: after }, request: withoutEndpoint(container, name) });

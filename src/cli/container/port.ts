@@ -1,17 +1,24 @@
 import { command } from "../command.ts";
 import { ExitError } from "../exit-error.ts";
-import type { PortBinding } from "../../spec/engine/types.gen.ts";
+import type { ContainerExposure, PortBinding } from "../../spec/engine/types.gen.ts";
 
 export const port = command({
   path: "container port",
   aliases: ["port"],
   args: "CONTAINER [PRIVATE_PORT[/PROTO]]",
-  arity: { min: 1, max: 2 },
+  arity: { min: 1, max: 2, noneWith: "exposure" },
   summary: "List published ports, or where one port is published",
   complete: "running-container",
-  flags: {},
-  async run({ args, engine, stdout }) {
+  flags: {
+    exposure: { type: "bool", help: "Who can reach what: of one container, or of all that run" },
+  },
+  async run({ args, flags, engine, stdout }) {
     const [id = "", wanted] = args;
+    if (flags.exposure) {
+      if (wanted !== undefined) throw new ExitError(1, "--exposure takes at most one container");
+      stdout.write(exposureTable(await engine.call("ContainerExposure", id === "" ? {} : { container: id })));
+      return;
+    }
     const { NetworkSettings } = await engine.call("ContainerInspect", { id });
     const ports = NetworkSettings?.Ports ?? {};
     if (wanted !== undefined) {
@@ -27,6 +34,26 @@ export const port = command({
     stdout.write(lines.sort(byPort).join(""));
   },
 });
+
+/** One line per way and who can take it; what repeats is left out. */
+function exposureTable(rows: readonly ContainerExposure[]): string {
+  const lines = rows.flatMap(({ Name, Port, Address, ReachedBy }) =>
+    (ReachedBy.length === 0 ? ["nobody"] : ReachedBy).map((who, at) =>
+      at === 0 ? [Name, Port, Address, who] : ["", "", "", who],
+    ),
+  );
+  const table = [["CONTAINER", "PORT", "ADDRESS", "REACHED BY"], ...lines];
+  const widths = [0, 1, 2].map((column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
+  return table
+    .map(
+      (cells) => `${cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("   ")
+        .trimEnd()}
+`,
+    )
+    .join("");
+}
 
 /** Natural order: numbers by their value, the rest byte by byte, so 0.0.0.0 comes before [::]. */
 function byPort(one: string, other: string): number {

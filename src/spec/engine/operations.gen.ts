@@ -124,6 +124,7 @@ export const operations = {
   DistributionInspect: { method: "GET", path: "/distribution/{name}/json", tag: "Distribution", status: 200, query: {  }, body: false },
   Session: { method: "POST", path: "/session", tag: "Session", status: 101, query: {  }, body: false },
   Grpc: { method: "POST", path: "/grpc", tag: "Build", status: 101, query: {  }, body: false },
+  ContainerExposure: { method: "GET", path: "/berth/exposure", tag: "Berth", status: 200, query: { "container": "string" }, body: false },
   ImageSavePart: { method: "POST", path: "/berth/images/save", tag: "Berth", status: 200, query: {  }, body: true },
   ImageGetAci: { method: "GET", path: "/berth/images/{name}/aci", tag: "Berth", status: 200, query: { "platform": "string" }, body: false },
   PrunePlan: { method: "GET", path: "/berth/prune/{type}", tag: "Berth", status: 200, query: { "filters": "string" }, body: false },
@@ -893,6 +894,12 @@ export interface OperationTypes {
     query: {  };
     body: unknown;
     reply: void;
+  };
+  ContainerExposure: {
+    params: {  };
+    query: { "container"?: string | undefined };
+    body: unknown;
+    reply: wire.ContainerExposure[];
   };
   ImageSavePart: {
     params: {  };

@@ -1624,6 +1624,14 @@ export interface ImageManifestSummary {
 } | null | undefined;
 }
 
+export interface ContainerExposure {
+  Id: string;
+  Name: string;
+  Port: string;
+  Address: string;
+  ReachedBy: string[];
+}
+
 export interface ImageSavePartRequest {
   Names: string[];
   Platforms?: string[] | null | undefined;
