@@ -73,6 +73,29 @@ test("a connection that stalls is given up and tried again from there", async ()
   expect(blobRequests(server)).toEqual([undefined, "bytes=200000-"]);
 });
 
+test("a registry that is started again in the middle of a download is waited for", async () => {
+  const handler = (request: IncomingMessage, response: ServerResponse): void =>
+    request.url === "/v2/" ? void response.end() : serve(request, response);
+  const first = await blobServer((_request, response) => {
+    response.writeHead(200, { "Content-Length": size });
+    response.write(bytes.subarray(0, 300_000));
+  });
+  const port = Number(first.host.split(":")[1]);
+  const registries = testRegistries({ retryDelayMs: 100 });
+  const pieces: Uint8Array[] = [];
+  let [length, second] = [0, undefined as Promise<ScriptedServer> | undefined];
+  for await (const piece of registries.repository(named(first.host)).blob(descriptor)) {
+    pieces.push(piece);
+    length += piece.length;
+    if (length < 300_000 || second !== undefined) continue;
+    await first[Symbol.asyncDispose]();
+    second = Bun.sleep(150).then(() => scriptedServer(handler, { port })); // the time it is away
+  }
+  await using again = await (second ?? Promise.reject(new Error("it was never away")));
+  expect(Buffer.concat(pieces)).toEqual(Buffer.from(bytes));
+  expect(blobRequests(again)).toEqual(["bytes=300000-"]);
+});
+
 test("a slow reader is no stall", async () => {
   await using server = await blobServer(serve);
   let length = 0;

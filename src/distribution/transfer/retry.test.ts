@@ -20,6 +20,18 @@ test("retrying() gives up after the last attempt, and at once on what will not p
   expect(count).toBe(1);
 });
 
+test("retrying() asks again where nobody listens only if it is told to insist", async () => {
+  let count = 0;
+  const work = (): Promise<never> => {
+    count++;
+    return Promise.reject(passing({ unreached: true }));
+  };
+  await failure(retrying(work, policy, undefined));
+  expect(count).toBe(1);
+  await failure(retrying(work, { ...policy, insist: true }, undefined));
+  expect(count).toBe(4);
+});
+
 test("retrying() waits as long as the registry asks, unless that is too long", async () => {
   let tries = 0;
   const startedAt = performance.now();
