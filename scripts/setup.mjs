@@ -25,6 +25,15 @@ export const testPackages = [
   { package: "skopeo", program: "skopeo", why: "tests of images and registries with another client" },
   { package: "umoci", program: "umoci", why: "tests with images that another tool made" },
   { package: "podman", program: "podman", why: "tests of our registry with another engine" },
+  {
+    package: "dropbear-bin",
+    program: "dropbear",
+    why: "tests of engines that are reached by ssh; no service comes with it",
+  },
+  { package: "openssh-client", program: "ssh", why: "tests of engines that are reached by ssh" },
+  { package: "gnupg", program: "gpg", why: "what the password store of credential helpers encrypts with" },
+  { package: "zstd", program: "zstd", why: "tests of archives that are packed so" },
+  { package: "bzip2", program: "bzip2", why: "tests of archives that are packed so" },
   { package: "apache2-utils", program: "htpasswd", why: "tests that its password files are ours too" },
 ];
 
@@ -85,6 +94,17 @@ export const dockerClientFolder = (say = console.log) =>
 
 export const dockerRegistryFolder = (say = console.log) =>
   unpackedFolder("docker-registry", "docker-registry", "the registry that tests pull from and push to", say);
+
+/**
+ * The password store and the credential helper over it. Not in PATH: docker takes them for its own wherever it finds
+ * them, also where nobody has set them up. The folder, or an empty string.
+ */
+export function credentialHelperFolder(say = console.log) {
+  const why = "tests of login with a helper that keeps the password";
+  const helpers = unpackedFolder("golang-docker-credential-helpers", "docker-credential-pass", why, say);
+  const store = unpackedFolder("pass", "pass", why, say);
+  return [helpers, store].filter(Boolean).join(delimiter);
+}
 
 const mountedControllers = "/run/berth-cgroup-mounts"; // gone after a reboot, as the mounts are
 

@@ -6,6 +6,7 @@ import { cpus } from "node:os";
 import { delimiter, join } from "node:path";
 import {
   bun,
+  credentialHelperFolder,
   dockerClientFolder,
   dockerRegistryFolder,
   enginePackages,
@@ -33,6 +34,7 @@ const env = {
   ...process.env,
   BERTH_BINARY: join(root, "dist/berth-test"),
   BERTH_NEWER_CLIENTS: newerClients,
+  BERTH_CREDENTIAL_HELPERS: credentialHelperFolder(),
   PATH: [process.env.PATH, "/usr/sbin", "/sbin", ...unpackedFolders].filter(Boolean).join(delimiter),
 };
 

@@ -39,8 +39,6 @@ export const imageSend = command({
       });
       meter?.end();
       for (const line of loaded) stdout.write(line);
-    } catch (error) {
-      throw error instanceof ApiError ? new ExitError(1, `${host}: ${error.message}`) : error;
     } finally {
       target.close();
     }
@@ -87,7 +85,11 @@ interface Sending {
 async function send({ source, target, names, platforms, have, meter, signal }: Sending): Promise<string[]> {
   const archive = await openArchive(source, { names, platforms, have, signal });
   const upload = meter === undefined ? archive : Readable.from(meter.count(archive), { objectMode: false });
-  const { body, headers } = await target.stream("ImageLoad", { quiet: true }, { upload, signal });
+  const { body, headers } = await target
+    .stream("ImageLoad", { quiet: true }, { upload, signal })
+    .catch((error: unknown) => {
+      throw error instanceof ApiError ? new ExitError(1, `the other engine: ${error.message}`) : error;
+    });
   const loaded: string[] = [];
   if (headers["content-type"]?.startsWith("application/json") !== true) {
     for await (const chunk of body) loaded.push(String(chunk));

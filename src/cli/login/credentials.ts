@@ -28,7 +28,8 @@ export async function findCredential(configDir: string, server: string): Promise
     return found === undefined ? undefined : entryCredential(found);
   }
   const kept = await helperGet(helper, server);
-  if (kept === undefined) return undefined;
+  // docker-credential-pass knows nobody by empty texts
+  if (kept === undefined || (kept.Username === "" && kept.Secret === "")) return undefined;
   return kept.Username === tokenUser
     ? { username: "", password: "", identityToken: kept.Secret }
     : { username: kept.Username, password: kept.Secret, identityToken: "" };
@@ -42,21 +43,27 @@ export async function storeCredential(
 ): Promise<{ plainText: boolean }> {
   const config = readConfigFile(configDir);
   const helper = helperFor(config, server);
+  const found = helper === undefined ? installedHelper(config) : undefined;
+  const token = credential.identityToken !== "";
+  const entry = {
+    ServerURL: server,
+    Username: token ? tokenUser : credential.username,
+    Secret: token ? credential.identityToken : credential.password,
+  };
   if (helper !== undefined) {
-    const token = credential.identityToken !== "";
-    await helperStore(helper, {
-      ServerURL: server,
-      Username: token ? tokenUser : credential.username,
-      Secret: token ? credential.identityToken : credential.password,
-    });
+    await helperStore(helper, entry);
     setEntry(configDir, server, {}); // docker shows by the empty entry that a helper has it
+    return { plainText: false };
+  }
+  if (found !== undefined && (await isStored(found, entry))) {
+    changeConfigFile(configDir, (changed) => void (changed["credsStore"] = found));
+    setEntry(configDir, server, {});
     return { plainText: false };
   }
   const auth = Buffer.from(`${credential.username}:${credential.password}`).toString("base64");
   const before = config.auths?.[server];
   if (before?.auth === auth && (before.identitytoken ?? "") === credential.identityToken) return { plainText: false };
-  const token = credential.identityToken === "" ? {} : { identitytoken: credential.identityToken };
-  setEntry(configDir, server, { auth, ...token });
+  setEntry(configDir, server, { auth, ...(token && { identitytoken: credential.identityToken }) });
   return { plainText: credential.password !== "" };
 }
 
@@ -109,6 +116,27 @@ export async function allCredentials(
     if (credential !== undefined) found.set(server, credential);
   }
   return found;
+}
+
+/** Whether a helper took it that nobody has set up for us: one that is not ready is passed over, where docker fails. */
+async function isStored(helper: string, entry: Parameters<typeof helperStore>[1]): Promise<boolean> {
+  try {
+    await helperStore(helper, entry);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The helper that docker takes by itself where nothing is configured or kept yet, when it is installed. */
+function installedHelper(config: ConfigFile): string | undefined {
+  const isFresh =
+    !config.credsStore &&
+    Object.keys(config.credHelpers ?? {}).length === 0 &&
+    Object.keys(config.auths ?? {}).length === 0;
+  if (!isFresh) return undefined;
+  const name = Bun.which("pass") === null ? "secretservice" : "pass";
+  return Bun.which(`docker-credential-${name}`) === null ? undefined : name;
 }
 
 function helperFor(config: ConfigFile, server: string): string | undefined {
