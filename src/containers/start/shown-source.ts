@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
 import { fault } from "../../base/fault.ts";
 import { SyscallError } from "../../kernel/call.ts";
-import { isMounted, mount, unmount } from "../../kernel/mount.ts";
+import { bindMount, isMounted, mount, unmount } from "../../kernel/mount.ts";
 import { idmapMount } from "../../kernel/mount-tree.ts";
 import { openUserNamespace } from "../../kernel/userns.ts";
 import type { Container } from "../container.ts";
@@ -16,6 +16,7 @@ type Changed = Extract<MountPlan, { type: "bind" | "volume" }>;
 
 const idmapTarget = (bundle: string, target: string): string => `${subpathTarget(bundle, target)}-id`;
 const overlayTarget = (bundle: string, target: string): string => `${subpathTarget(bundle, target)}-over`;
+const aloneTarget = (bundle: string, target: string): string => `${subpathTarget(bundle, target)}-alone`;
 const writesOf = ({ paths }: Container, target: string): string =>
   join(paths.folder, "over", subpathTarget("", target).slice(-12));
 
@@ -25,13 +26,19 @@ const writesOf = ({ paths }: Container, target: string): string =>
  * Idempotent.
  */
 export async function shownSource(container: Container, mount: Changed, source: string): Promise<string> {
+  if (mount.idMap === undefined && !mount.overlay)
+    return mount.type === "bind" && !mount.recursive ? withoutMounts(container, mount, source) : source;
   const mapped = mount.idMap === undefined ? source : await mapIds(container, mount, mount.idMap, source);
   return mount.overlay ? layOver(container, mount.target, mapped) : mapped;
 }
 
 /** Undoes it, and throws the writes away. Idempotent. */
-export async function hideSource(container: Container, { target, overlay, idMap }: Changed): Promise<void> {
+export async function hideSource(container: Container, changed: Changed): Promise<void> {
+  const { target, overlay, idMap } = changed;
   const { bundle } = container.paths;
+  while (changed.type === "bind" && !changed.recursive && unmount(aloneTarget(bundle, target), { detach: true })) {
+    // as below
+  }
   if (overlay) {
     while (unmount(overlayTarget(bundle, target), { detach: true })) {
       // once for each time that a cut start had mounted it
@@ -42,6 +49,15 @@ export async function hideSource(container: Container, { target, overlay, idMap 
   while (unmount(idmapTarget(bundle, target), { detach: true })) {
     // as above
   }
+}
+
+/** crun 1.8 binds what is mounted below the source even when it is told not to: nothing is below this mount. */
+async function withoutMounts(container: Container, { target }: Changed, source: string): Promise<string> {
+  const place = aloneTarget(container.paths.bundle, target);
+  if (isMounted(place)) return place;
+  await makePlace(place, source);
+  bindMount(source, place);
+  return place;
 }
 
 async function mapIds(container: Container, { target }: Changed, idMap: IdMapPlan, source: string): Promise<string> {
