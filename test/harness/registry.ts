@@ -33,6 +33,8 @@ export interface RegistryTestOptions {
   readonly anonymous?: string;
   /** The settings file, YAML. */
   readonly config?: string;
+  /** Or its name in the folder, where `prepare` wrote it. */
+  readonly settingsFile?: string;
   readonly env?: Record<string, string>;
   /** Where the root is made; a folder below /tmp otherwise. */
   readonly root?: string;
@@ -47,8 +49,10 @@ export async function startRegistry(options: RegistryTestOptions = {}): Promise<
   const root = options.root ?? join(folder, "root");
   const scheme = options.scheme ?? "http";
   await options.prepare?.(folder);
-  if (options.config !== undefined) await writeFile(join(folder, "config.yaml"), options.config);
-  const anonymous = options.anonymous ?? (options.config === undefined ? "pull,push,delete" : undefined);
+  const settings = join(folder, options.settingsFile ?? "config.yaml");
+  const hasSettings = options.config !== undefined || options.settingsFile !== undefined;
+  if (options.config !== undefined && options.settingsFile === undefined) await writeFile(settings, options.config);
+  const anonymous = options.anonymous ?? (!hasSettings ? "pull,push,delete" : undefined);
   let address = "127.0.0.1:0";
   let starts = 0;
   let child: Bun.Subprocess | undefined;
@@ -107,7 +111,7 @@ export async function startRegistry(options: RegistryTestOptions = {}): Promise<
       const log = join(folder, `log.${starts}`);
       const args = ["registry", "serve", "--listen", address, "--root", root];
       if (anonymous !== undefined) args.push("--anonymous", anonymous);
-      if (options.config !== undefined) args.push("--config", join(folder, "config.yaml"));
+      if (hasSettings) args.push("--config", settings);
       const started = Bun.spawn([...program, ...args], {
         stdin: "ignore",
         stdout: "ignore",

@@ -59,11 +59,10 @@ export class Access {
     this.grants = new GrantBook(options.db);
   }
 
-  /** There are users or robots, or anonymous callers may not do everything. */
+  /** There is somebody to log in as, or nobody may do anything without. */
   get asksToLogIn(): boolean {
     const { users, anonymous, db } = this.#options;
-    const all = anonymous.some(({ pattern, actions }) => pattern === "**" && actions.length === 3);
-    return !all || users.count > 0 || db.query("SELECT 1 FROM robots LIMIT 1").get() !== null;
+    return anonymous.length === 0 || users.count > 0 || db.query("SELECT 1 FROM robots LIMIT 1").get() !== null;
   }
 
   identify(request: Request, address: string): Caller | Promise<Caller> {
