@@ -121,6 +121,10 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
       throw error;
     } finally {
       running.delete(id);
+      setImmediate(() => {
+        cache.flush(); // behind the answer
+        records.flush();
+      });
       void trim().catch((error: unknown) =>
         options.log("warn", "build cache not trimmed", { error: errorMessage(error) }),
       );
@@ -163,6 +167,8 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     cancel: (id) => running.get(id)?.abort(),
     close: async () => {
       for (const abort of running.values()) abort.abort();
+      cache.flush();
+      records.flush();
       solverDeps.trees.close();
       solverDeps.appliers.close();
     },
@@ -188,7 +194,7 @@ async function run(request: BuildRequest, { solverDeps, images, record }: RunDep
   try {
     const target = solver.run(plan.root);
     target.catch(() => {}); // awaited below
-    const telling = tellSteps(request, plan, solver);
+    const telling = tellSteps(request, plan, solver, target);
     const [solved] = await Promise.all([
       target.catch((error: unknown) => Promise.reject(withPlace(error, file.fileName))),
       telling,
@@ -207,20 +213,41 @@ async function run(request: BuildRequest, { solverDeps, images, record }: RunDep
 }
 
 /** Tells the instructions in their order, whatever was made first. */
-async function tellSteps(request: BuildRequest, plan: BuildPlan, solver: Solver): Promise<void> {
+async function tellSteps(
+  request: BuildRequest,
+  plan: BuildPlan,
+  solver: Solver,
+  target: Promise<Solved>,
+): Promise<void> {
   if (!request.made) return;
   for (const step of plan.steps) {
     let solved: Solved | undefined;
     try {
-      solved = await solver.until(step.vertex);
+      // what the cache made unnecessary is told from the result
+      solved = (await solver.until(step.vertex)) ?? partOf(plan.root, await target, step.vertex);
     } catch {
       return; // the build's own error
     }
-    const imageId = solved
-      ? sha256(JSON.stringify(configOf(request, step.image, step.vertex, solved)))
-      : sha256(step.vertex.name);
+    const isBase = step.vertex.op.kind === "image";
+    const imageId =
+      isBase && step.image.history.length === 0 && step.image.baseImageId !== ""
+        ? step.image.baseImageId
+        : sha256(solved ? JSON.stringify(configOf(request, step.image, step.vertex, solved)) : step.vertex.name);
     request.made({ step, cached: solved?.cached ?? true, imageId });
   }
+}
+
+/** What a step below the result must have given; undefined for one of another stage. */
+function partOf(root: Vertex, solved: Solved, vertex: Vertex): Solved | undefined {
+  const order: Vertex[] = [];
+  let at = root;
+  for (; at.op.kind === "run" || at.op.kind === "files"; at = at.op.base) order.unshift(at);
+  const count = at === vertex ? 0 : order.indexOf(vertex) + 1;
+  if (count === 0 && at !== vertex) return undefined;
+  const filled = (steps: Solved["trail"]): number => steps.filter(({ empty }) => !empty).length;
+  const trail = solved.trail.slice(0, count);
+  const layers = solved.layers.slice(0, solved.layers.length - filled(solved.trail) + filled(trail));
+  return { layers, trail, cached: true, result: null };
 }
 
 function configOf(

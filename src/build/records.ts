@@ -13,17 +13,11 @@ const kept = 100;
 export class BuildRecords {
   readonly #tables: BuildTables;
   readonly #records = new Map<string, BuildRecord>();
+  readonly #unwritten = new Set<string>();
 
   constructor(tables: BuildTables) {
     this.#tables = tables;
-    for (const { id, record } of tables.records().reverse()) {
-      const read = fromJson(record);
-      const cut = read.status === "running";
-      this.#records.set(
-        id,
-        cut ? { ...read, status: "error", error: "the daemon ended in mid-build", completedNs: read.startedNs } : read,
-      );
-    }
+    for (const { id, record } of tables.records().reverse()) this.#records.set(id, fromJson(record));
   }
 
   begin(id: string, request: BuildRequest): RunningRecord {
@@ -75,9 +69,18 @@ export class BuildRecords {
     this.#records.delete(id);
   }
 
+  /** Writes down builds that ended: behind their answers, as nothing depends on it. */
+  flush(): void {
+    for (const id of this.#unwritten) {
+      const record = this.#records.get(id);
+      if (record) this.#tables.putRecord(id, record.startedNs, toJson(record));
+    }
+    this.#unwritten.clear();
+  }
+
   #put(record: BuildRecord): void {
     this.#records.set(record.id, record);
-    this.#tables.putRecord(record.id, record.startedNs, toJson(record));
+    if (record.status !== "running") this.#unwritten.add(record.id);
     for (const [id, old] of this.#records) {
       if (this.#records.size <= kept) break;
       if (old.status === "running") continue;

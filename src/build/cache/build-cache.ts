@@ -50,6 +50,7 @@ export class BuildCache {
   readonly #keys = new Map<string, string>();
   readonly #holds = new Map<string, Disposable>();
   readonly #inUse = new Map<string, number>();
+  readonly #touched = new Set<string>();
 
   constructor(options: {
     tables: BuildTables;
@@ -84,15 +85,15 @@ export class BuildCache {
     });
   }
 
-  /** The results are needed until the returned one is disposed. Their use is noted. */
+  /** The results are needed until the returned one is disposed. Their use is noted, on the disk by `flush`. */
   use(results: readonly CachedResult[]): Disposable {
     const now = nowNs();
     for (const { id } of results) {
       this.#inUse.set(id, (this.#inUse.get(id) ?? 0) + 1);
       const before = this.#results.get(id);
       if (before) this.#results.set(id, { ...before, lastUsedAtNs: now, useCount: before.useCount + 1 });
+      this.#touched.add(id);
     }
-    this.#tables.touch(results.flatMap(({ id }) => this.#results.get(id) ?? []));
     let done = false;
     return {
       [Symbol.dispose]: () => {
@@ -105,6 +106,13 @@ export class BuildCache {
         }
       },
     };
+  }
+
+  /** Writes down which results were used: one commit for a whole build. */
+  flush(): void {
+    const rows = [...this.#touched].flatMap((id) => this.#results.get(id) ?? []);
+    this.#touched.clear();
+    if (rows.length > 0) this.#tables.touch(rows);
   }
 
   add(
