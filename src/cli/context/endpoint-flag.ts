@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { errorMessage } from "../../base/errors.ts";
 import type { FlagRow } from "../command.ts";
@@ -54,7 +55,26 @@ function read(values: readonly string[], env: Readonly<Record<string, string | u
     const path = settings.get(name);
     if (path !== undefined && path !== "") tls[`${name}.pem`] = readPem(path);
   }
+  if (!/^(unix|npipe|ssh):/.test(settings.get("host") ?? "")) checkPems(tls);
   return { endpoint: { Host: settings.get("host") ?? "", SkipTLSVerify: /^(1|t)/i.test(skip) }, tls };
+}
+
+function checkPems(tls: TlsMaterial): void {
+  const invalid = (why: string): Error => new Error(`invalid docker endpoint options: ${why}`);
+  const { "ca.pem": ca, "key.pem": key, "cert.pem": certificate } = tls;
+  if (ca !== undefined && !isReadable(() => new X509Certificate(ca)))
+    throw invalid("failed to retrieve context tls info: ca.pem seems invalid");
+  if (key !== undefined && certificate !== undefined && !isReadable(() => createPrivateKey(key)))
+    throw invalid("no valid private key found");
+}
+
+function isReadable(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readPem(path: string): string {
