@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { ContentStore } from "../content/store.ts";
+import { openRegistries } from "../distribution/open-registries.ts";
+import { defaultRegistrySettings } from "../distribution/settings.ts";
 import type { EventInput } from "../events/bus.ts";
 import { tarOf } from "../snapshots/apply/tar-fixture.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
@@ -22,6 +24,12 @@ export let dir = "";
 export let db: Database;
 export let layers: Snapshotter & LayerStore;
 export let images: Images;
+export let content: ContentStore;
+/** Settings that a test may change before it uses the store. */
+export const settings: { layerBlobs: "keep" | "drop"; compression: "gzip" | "zstd" } = {
+  layerBlobs: "keep",
+  compression: "gzip",
+};
 export let events: EventInput[] = [];
 export let progress: Progress[] = [];
 export const report = (line: Progress): void => void progress.push(line);
@@ -30,9 +38,12 @@ export async function start(): Promise<void> {
   db = new Database(join(dir, "state.db"), { create: true });
   migrate(db, imageMigrations);
   layers = await openSnapshotter({ dataRoot: dir });
+  content = new ContentStore({ root: join(dir, "content") });
   images = await openImages({
     db,
-    content: new ContentStore({ root: join(dir, "content") }),
+    content,
+    registries: openRegistries({ ...defaultRegistrySettings, attempts: 2, retryDelayMs: 1 }),
+    settings: { layerBlobs: () => settings.layerBlobs, compression: () => settings.compression },
     snapshotter: layers,
     workFolder: join(dir, "work"),
     events: { publish: (event) => void events.push(event) },
@@ -43,6 +54,7 @@ export function useLab(): void {
   beforeEach(async () => {
     dir = mkdtempSync(join(tmpdir(), "berth-images-"));
     [events, progress] = [[], []];
+    [settings.layerBlobs, settings.compression] = ["keep", "gzip"];
     await start();
   });
   afterEach(async () => {
@@ -68,6 +80,16 @@ export const importTar = (tar: Buffer, options: Partial<Parameters<Images["impor
 export const load = (tar: Buffer, quiet = true) => images.load(Readable.from([tar]), { quiet, report, caller });
 export const save = async (...names: string[]): Promise<Buffer> =>
   Buffer.concat(await Array.fromAsync((await images.save(names, { caller })) as AsyncIterable<Buffer>));
+export const pull = (reference: string, options: Partial<Parameters<Images["pull"]>[1]> = {}) =>
+  images.pull(reference, { platform: "", report, caller, ...options });
+export const push = (repository: string, options: Partial<Parameters<Images["push"]>[1]> = {}) =>
+  images.push(repository, { platform: "", tag: "", report, caller, ...options });
+/** The store as a new process finds it. */
+export async function restart(): Promise<void> {
+  await layers.settled();
+  db.close();
+  await start();
+}
 export const remove = (name: string, options: { force?: boolean; inUse?: InUse } = {}) =>
   images.remove(name, { force: options.force ?? false, prune: true, inUse: options.inUse ?? (() => []), caller });
 export const actions = (): string[] => events.map((event) => `${event.action} ${event.attributes["name"]}`);

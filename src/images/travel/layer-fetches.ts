@@ -124,8 +124,10 @@ export class LayerFetches {
     } finally {
       signal.removeEventListener("abort", leave);
       job.reports.delete(mine);
-      if (job.reports.size === 0) job.controller.abort();
-      if (signal.aborted) await job.done.catch(() => {}); // what it holds is free when the pull's answer ends
+      if (job.reports.size === 0) {
+        job.controller.abort();
+        await job.done.catch(() => {}); // what it holds is free when the last pull's answer ends
+      }
     }
   }
 
