@@ -73,3 +73,31 @@ test("a blob that our registry has is mounted, one of sha512 goes both ways", as
   );
   expect(wrong.kind).toBe("invalid");
 });
+
+test("users of our registry: login gives a refresh token, which is enough for all that the user may", async () => {
+  await using guarded = await startRegistry({ config: "{}" });
+  const add = async (name: string, grant: string): Promise<void> => {
+    const made = await guarded.berth(["user", "add", name, "--grant", grant, "--password-stdin"], {
+      stdin: `the password of ${name}\n`,
+    });
+    expect([made.status, made.stderr]).toEqual([0, ""]);
+  };
+  await add("alice", "team/**=pull,push");
+  await add("bob", "team/**=pull");
+  const password = (username: string) => ({ username, password: `the password of ${username}` });
+  const registries = testRegistries();
+  const { status, identityToken } = await registries.login(guarded.address, password("alice"));
+  expect(status).toBe("Login Succeeded");
+  expect(identityToken).not.toBe("");
+  const wrong = await failure(registries.login(guarded.address, { username: "alice", password: "x" }));
+  expect([wrong.kind, wrong.message.startsWith("unauthorized: ")]).toEqual(["unauthorized", true]);
+
+  const { bytes, descriptor } = testBlob(100_000, 53);
+  const as = (credentials: object) => registries.repository(named(guarded.address, "team/app"), { credentials });
+  expect(await as({ username: "alice", identityToken }).pushBlob(descriptor, opener(bytes))).toBe("uploaded");
+  expect(await collect(as(password("bob")).blob(descriptor))).toEqual(Buffer.from(bytes));
+  const other = testBlob(100, 54);
+  const denied = await failure(as(password("bob")).pushBlob(other.descriptor, opener(other.bytes)));
+  expect([denied.kind, denied.message]).toEqual(["unauthorized", "denied: requested access to the resource is denied"]);
+  expect((await failure(as({}).resolve("v1"))).kind).not.toBe("internal");
+});
