@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type ApiServer, serveApi } from "../api/server.ts";
 import { nowNs } from "../base/clock.ts";
@@ -248,7 +248,11 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
   };
 }
 
-/** The folders of an engine; nobody but root may list them, containers with mapped users may pass. */
+/** The folders of an engine. The data is root's alone (CVE-2021-41091); sockets may lie in the exec root. */
 export function makeRoots(config: Config): void {
-  for (const folder of [config["data-root"], config["exec-root"]]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const dataRoot = config["data-root"];
+  mkdirSync(dataRoot, { recursive: true, mode: 0o710 });
+  // made by an earlier engine; another mode is its owner's choice
+  if ((statSync(dataRoot).mode & 0o777) === 0o711) chmodSync(dataRoot, 0o710);
+  mkdirSync(config["exec-root"], { recursive: true, mode: 0o711 });
 }

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { importBusybox, mounts, startDaemon, type TestDaemon } from "../harness/daemon.ts";
-import { leftovers } from "../harness/leftovers.ts";
-import { run, until } from "../harness/run.ts";
+import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
+import { until } from "../harness/run.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -112,103 +111,6 @@ describe.each(["daemon", "monitor", "both"] as const)("kill -9 of %s", (who) => 
   }, 60_000);
 });
 
-const points = [
-  "create.after-row",
-  "create.after-snapshot",
-  "start.after-intent",
-  "start.after-network",
-  "start.after-bundle",
-  "start.after-create",
-  "start.after-start",
-  "exit.after-state",
-  "exit.after-network",
-  "remove.after-intent",
-  "remove.after-unmount",
-  "remove.after-snapshot",
-  "snapshot.prepare.after-dirs",
-  "network.open.after-row",
-  "network.open.after-netns",
-  "network.open.after-attach",
-  "network.open.after-publish",
-];
-
-test.each(points)(
-  "a crash at %s is repaired by the next start, and nothing is left over",
-  async (point) => {
-    const clean = await leftovers(daemon);
-    await daemon.stop();
-    await daemon.start({ BERTH_FAULT: `${point}=kill` });
-    await daemon.docker(
-      ["run", "--rm", "--name", "cut", "-p", "80", "-v", "/anonymous", "busybox", "sh", "-c", "exit 3"],
-      { timeoutMs: 20_000 },
-    );
-    expect(await daemon.ended()).toBe("SIGKILL"); // the point was reached
-    await daemon.start();
-    // Whatever state it was cut in, it can be used or removed.
-    if ((await daemon.docker(["inspect", "cut"])).status === 0) {
-      await daemon.docker(["start", "cut"]);
-      await daemon.docker(["wait", "cut"]);
-      await daemon.docker(["rm", "-f", "-v", "cut"]);
-    }
-    expect(await daemon.ok("ps", "-aq")).toBe("");
-    await until(
-      "all is as before",
-      async () => JSON.stringify(await leftovers(daemon)) === JSON.stringify(clean),
-    ).catch(async () => {
-      expect(await leftovers(daemon)).toEqual(clean);
-    });
-    expect(await mounts(daemon.folder)).toEqual([]);
-  },
-  60_000,
-);
-
-test.each(["monitor.create.after-fifos", "monitor.create.after-runtime", "monitor.exit.after-record"])(
-  "a monitor that dies at %s takes one start along at most, and nothing is left over",
-  async (point) => {
-    const clean = await leftovers(daemon);
-    const runs = await daemon.ok(
-      "run",
-      "-d",
-      "busybox",
-      "sh",
-      "-c",
-      "while [ ! -f /end ]; do sleep 0.02; done; exit 6",
-    );
-    await daemon.stop();
-    process.kill(await daemon.monitorPid(), "SIGKILL");
-    // the monitor that it starts has the fault in its environment
-    await daemon.start({ BERTH_FAULT: `${point}=kill` });
-    const monitor = await daemon.monitorPid();
-    const cut = daemon.docker(["run", "--name", "cut", "-p", "80", "busybox", "sh", "-c", "exit 3"], {
-      timeoutMs: 20_000,
-    });
-    // that it dies is the point; so does each that follows it, until the daemon has another environment
-    await until("the point was reached", async () => (await daemon.monitorPid().catch(() => monitor)) !== monitor);
-    await cut;
-    await until("what the dead monitors had started is reaped", async () => (await zombies(daemon.pid())).length === 0);
-    await daemon.stop();
-    process.kill(await daemon.monitorPid(), "SIGKILL");
-    await daemon.start();
-    expect(await state(runs)).toBe("running 0");
-    if ((await daemon.docker(["inspect", "cut"])).status === 0) {
-      await until("its end is known", async () => !(await state("cut")).startsWith("running"));
-      if (point === "monitor.exit.after-record") expect(await state("cut")).toBe("exited 3");
-      expect((await daemon.docker(["start", "-a", "cut"])).status).toBe(3);
-      await daemon.ok("rm", "cut");
-    }
-    await daemon.ok("exec", runs, "touch", "/end");
-    await until("it ended", async () => (await state(runs)) === "exited 6");
-    await daemon.ok("rm", runs);
-    await until(
-      "all is as before",
-      async () => JSON.stringify(await leftovers(daemon)) === JSON.stringify(clean),
-    ).catch(async () => {
-      expect(await leftovers(daemon)).toEqual(clean);
-    });
-  },
-  60_000,
-);
-
 test.each(["image.load.after-blob", "image.load.after-row"])(
   "a crash at %s leaves an image that can be loaded again, or is there",
   async (point) => {
@@ -226,9 +128,3 @@ test.each(["image.load.after-blob", "image.load.after-row"])(
   },
   60_000,
 );
-
-/** Ended children of a process that nobody has reaped. */
-async function zombies(pid: number): Promise<string[]> {
-  const { stdout } = await run(["ps", "-o", "pid=,stat=,comm=", "--ppid", String(pid)]);
-  return stdout.split("\n").filter((line) => / Z/.test(line));
-}

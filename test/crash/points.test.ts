@@ -86,6 +86,7 @@ async function lane(left: IterableIterator<[number, Case]>): Promise<void> {
         },
       );
       expect(await runtimesOf(daemon)).toEqual([]);
+      await until("what the dead had started is reaped", async () => (await zombies(daemon.pid())).length === 0);
       expect(await pidOf(daemon, "beside")).toBe(pid);
       one.outcome.resolve();
     } catch (error) {
@@ -147,6 +148,12 @@ async function walk(daemon: TestDaemon, one: Case & { name: string; fault: strin
 async function isStopped(pid: number): Promise<boolean> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   return /\) T /.test(text);
+}
+
+/** Ended children of a process that nobody has reaped. */
+async function zombies(pid: number): Promise<string[]> {
+  const { stdout } = await run(["ps", "-o", "pid=,stat=,comm=", "--ppid", String(pid)]);
+  return stdout.split("\n").filter((line) => / Z/.test(line));
 }
 
 /** Programs of the runtime that still run for this engine. */

@@ -112,7 +112,6 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       "network.open.after-netns",
       "network.open.after-attach",
       "network.open.after-publish",
-      "volume.mount.row",
       "start.after-network",
       "start.after-bundle",
       "monitor.create.after-fifos",
@@ -234,14 +233,15 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       "monitor.exit.after-drain",
       "exit.after-state",
       "exit.after-network",
-      "volume.unmount.row",
       "exit.after-unmount",
     ],
     before: (daemon, name) => daemon.ok(...create(name, "echo said; exit 3")),
     verb: (name) => ["start", "-a", name],
     async after(daemon, name, seen) {
       await becomes(daemon, name, "exited 3");
-      check((await daemon.ok("logs", name)) === "said", "its log is not whole", seen);
+      // output that the monitor had not read when all who held the pipe died is gone (engine.md 3)
+      const mayLack = seen.victim === "both" && seen.point === "monitor.exit.after-record";
+      check(mayLack || (await daemon.ok("logs", name)) === "said", "its log is not whole", seen);
       const again = await daemon.docker(["start", "-a", name]);
       check(again.status === 3, `it does not start again: ${again.status} ${again.stderr}`, seen);
     },

@@ -64,10 +64,10 @@ async function cgroupsOf(daemon: TestDaemon): Promise<string[]> {
       await Promise.all(["pids", "memory", "unified"].map((controller) => list(`/sys/fs/cgroup/${controller}/berth`)))
     ).flat(),
   );
-  const until = String(Math.floor(Date.now() / 1000) + 1);
-  const events = await daemon
-    .docker(["events", "--since", "1", "--until", until, "-f", "event=create", "--format", "{{.Actor.ID}}"])
-    .then(({ stdout }) => stdout);
+  // by the API: the CLI cuts the time to seconds, and would wait for the next one
+  const filters = encodeURIComponent(JSON.stringify({ event: ["create"] }));
+  const until = (Date.now() / 1000).toFixed(3);
+  const events = await (await daemon.request("GET", `/v1.43/events?since=1&until=${until}&filters=${filters}`)).text();
   return [...all].filter((name) => /^[0-9a-f]{64}$/.test(name) && events.includes(name)).sort();
 }
 

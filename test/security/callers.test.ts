@@ -60,6 +60,11 @@ test("every event says who asked: uid, gid and pid of the process at the socket"
       action,
       caller: { via: "unix", uid: 4343, gid: 4242, pid: expect.any(Number) as number },
     });
+  // and so says the API
+  const now = (Date.now() / 1000).toFixed(3);
+  const told = await (await daemon.request("GET", `/v1.51/events?since=1&until=${now}`)).text();
+  const pause = told.split("\n").find((line) => line.includes('"Action":"pause"')) ?? "{}";
+  expect(JSON.parse(pause)).toMatchObject({ Caller: { Via: "unix", Uid: 4343, Gid: 4242 } });
   const verbs = new Set(asked.map(({ type, action }) => `${type} ${action.split(":")[0]}`));
   for (const verb of [
     "create",

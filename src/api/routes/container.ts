@@ -89,10 +89,11 @@ export const containerRoutes = {
   // A client that goes away does not cancel a stop (engine-api.md 1.5): no signal is given here and below.
   ContainerStop: {
     can: "container:stop",
-    async handle({ deps, params, query, caller }) {
+    async handle({ deps, params, query, caller, signal }) {
       await deps.containers.stop(params.id, {
         caller,
         ...timeoutOf(query.t),
+        signal,
         ...(query.signal ? { stopSignal: query.signal } : {}),
       });
     },
@@ -100,10 +101,11 @@ export const containerRoutes = {
 
   ContainerRestart: {
     can: "container:start",
-    async handle({ deps, params, query, caller }) {
+    async handle({ deps, params, query, caller, signal }) {
       await deps.containers.restart(params.id, {
         caller,
         ...timeoutOf(query.t),
+        signal,
         ...(query.signal ? { stopSignal: query.signal } : {}),
       });
     },

@@ -83,7 +83,7 @@ test("events have Docker's shape, exact nanoseconds, and obey since, until and f
   publish("start");
   const kept = await raw(server.path, get("/events?since=0&until=1795236674"));
   expect(kept).toContain(
-    '{"status":"create","id":"1b84b4","from":"busybox","Type":"container","Action":"create","Actor":{"ID":"1b84b4","Attributes":{"app":"x","image":"busybox","name":"web"}},"scope":"local","time":1795236673,"timeNano":1795236673041481052}\n',
+    '{"status":"create","id":"1b84b4","from":"busybox","Type":"container","Action":"create","Actor":{"ID":"1b84b4","Attributes":{"app":"x","image":"busybox","name":"web"}},"scope":"local","time":1795236673,"timeNano":1795236673041481052,"Caller":{"Via":"engine"}}\n',
   );
   expect(kept).toContain('"Action":"start"');
   expect(await raw(server.path, get("/events?since=2000000000&until=1"))).toContain(

@@ -1525,6 +1525,7 @@ export interface EventMessage {
   scope?: "local" | "swarm" | null | undefined;
   time?: number | null | undefined;
   timeNano?: number | null | undefined;
+  Caller?: EventCaller | null | undefined;
 }
 
 export interface OCIDescriptor {
@@ -1622,6 +1623,76 @@ export interface ImageManifestSummary {
   AttestationData?: {
   For: string;
 } | null | undefined;
+}
+
+export interface BuildContextPlanReply {
+  Id: string;
+  Missing: number[];
+}
+
+export interface BuildRunRequest {
+  Id?: string | null | undefined;
+  FileName?: string | null | undefined;
+  Dockerfile: string;
+  Remote?: string | null | undefined;
+  Ignore?: string[] | null | undefined;
+  Contexts?: Record<string, string> | null | undefined;
+  Target?: string | null | undefined;
+  BuildArgs?: Record<string, string> | null | undefined;
+  Labels?: Record<string, string> | null | undefined;
+  Platform?: string | null | undefined;
+  NoCache?: boolean | null | undefined;
+  NoCacheFilter?: string[] | null | undefined;
+  Pull?: boolean | null | undefined;
+  Network?: string | null | undefined;
+  ExtraHosts?: string[] | null | undefined;
+  Secrets?: Record<string, string> | null | undefined;
+  Ssh?: Record<string, string> | null | undefined;
+  CacheFrom?: Record<string, string>[] | null | undefined;
+  CacheTo?: Record<string, string>[] | null | undefined;
+  Exports?: Record<string, string>[] | null | undefined;
+  Tags?: string[] | null | undefined;
+  Allow?: string[] | null | undefined;
+  ShmSize?: number | null | undefined;
+  Memory?: number | null | undefined;
+  MemorySwap?: number | null | undefined;
+  CpuShares?: number | null | undefined;
+  CpuPeriod?: number | null | undefined;
+  CpuQuota?: number | null | undefined;
+  CpusetCpus?: string | null | undefined;
+  CpusetMems?: string | null | undefined;
+  CgroupParent?: string | null | undefined;
+  Ulimits?: {
+  Name: string;
+  Soft: number;
+  Hard: number;
+}[] | null | undefined;
+  Explain?: boolean | null | undefined;
+  Check?: boolean | null | undefined;
+}
+
+export interface BuildRecord {
+  Id: string;
+  Name: string;
+  Status: string;
+  Error?: string | null | undefined;
+  Started: string;
+  Completed?: string | null | undefined;
+  Steps: number;
+  CompletedSteps?: number | null | undefined;
+  CachedSteps: number;
+  Warnings: number;
+  ImageId?: string | null | undefined;
+  Platform?: string | null | undefined;
+  Target?: string | null | undefined;
+}
+
+export interface EventCaller {
+  Via: "unix" | "tcp" | "tls" | "engine";
+  Uid?: number | null | undefined;
+  Gid?: number | null | undefined;
+  Pid?: number | null | undefined;
+  Subject?: string | null | undefined;
 }
 
 export interface ContainerExposure {
