@@ -35,6 +35,9 @@ export function openRegistries(initial: RegistrySettings): OpenRegistries {
         uploads,
       });
     },
+    get proxies() {
+      return settings.proxies;
+    },
     login: (address, credentials, options = {}) => login({ endpoints, transport }, address, credentials, options),
     search: (term, options) =>
       search({ endpoints, policy: { attempts: 2, firstDelayMs: settings.retryDelayMs } }, term, options),

@@ -1,4 +1,5 @@
 import type { Reference } from "../spec/reference.ts";
+import type { ProxySettings } from "./http/proxies.ts";
 import type { OciDescriptor } from "../spec/oci/descriptor.ts";
 
 /** The registries of the world, with mirrors, certificates, proxies and limits as the daemon is set. */
@@ -12,6 +13,8 @@ export interface Registries {
     options?: Cancel,
   ): Promise<{ status: string; identityToken: string }>;
   /** Docker Hub's v1 search, or a registry's catalog where it has no search. */
+  /** Those in force, for other downloads too: the daemon's environment has none any more. */
+  readonly proxies: ProxySettings;
   search(term: string, options: Cancel & { limit: number; credentials?: Credentials }): Promise<readonly SearchHit[]>;
 }
 

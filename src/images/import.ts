@@ -31,7 +31,8 @@ export async function importImage(deps: ImageDeps, tar: Readable | string, optio
   const config = applyChanges({}, options.changes);
   const platform = parsePlatform(options.platform);
   const comment = options.message || `Imported from ${typeof tar === "string" ? tar : "-"}`;
-  const source = typeof tar === "string" ? await openAddress(tar, options) : tar;
+  const source =
+    typeof tar === "string" ? await openAddress(tar, { ...options, proxies: deps.registries.proxies }) : tar;
   await using layer = await deps.layers.stage(decompress(source), {
     parent: undefined,
     ...(options.signal ? { signal: options.signal } : {}),

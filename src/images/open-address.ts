@@ -1,18 +1,21 @@
 import { Readable } from "node:stream";
 import { EngineError, errorMessage } from "../base/errors.ts";
-import { proxiesOf, proxyFor } from "../distribution/http/proxies.ts";
+import { type ProxySettings, proxyFor } from "../distribution/http/proxies.ts";
 import type { Report } from "./images.ts";
 
 const stallMs = 60_000; // a server that sends nothing for so long is given up
 const reportBytes = 1024 * 1024;
 
-/** What is behind an address, `http://host/rootfs.tar`, as a stream. Proxies are those of the engine's environment. */
-export async function openAddress(text: string, options: { report: Report; signal?: AbortSignal }): Promise<Readable> {
+/** What is behind an address, `http://host/rootfs.tar`, as a stream. */
+export async function openAddress(
+  text: string,
+  options: { report: Report; proxies: ProxySettings; signal?: AbortSignal },
+): Promise<Readable> {
   const url = addressOf(text);
   options.report({ status: `Downloading from ${url.href}` });
   const stalled = new AbortController();
   let timer = setTimeout(() => stalled.abort(), stallMs);
-  const proxy = proxyFor(url, proxiesOf(process.env));
+  const proxy = proxyFor(url, options.proxies);
   const failed = (error: unknown): EngineError =>
     new EngineError(
       options.signal?.aborted ? "cancelled" : "unavailable",

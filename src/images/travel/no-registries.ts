@@ -6,4 +6,9 @@ const refuse = (): never => {
 };
 
 /** For an image store that never leaves the machine. */
-export const noRegistries: Registries = { repository: refuse, login: refuse, search: refuse };
+export const noRegistries: Registries = {
+  repository: refuse,
+  login: refuse,
+  search: refuse,
+  proxies: { http: "", https: "", no: "" },
+};
