@@ -19,6 +19,8 @@ const jsonTimeoutMs = 60_000;
 const rawBodies: ReadonlySet<OperationId> = new Set<OperationId>([
   "PutContainerArchive",
   "ImageBuild",
+  "BuildContextPlan",
+  "BuildContextFiles",
   "ImageCreate",
   "ImageLoad",
   "PluginCreate",

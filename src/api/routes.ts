@@ -1,6 +1,7 @@
 import type { Routes } from "./route.ts";
 import { absentRoutes } from "./routes/absent.ts";
 import { buildRoutes } from "./routes/build.ts";
+import { buildRunRoutes } from "./routes/build-run.ts";
 import { buildkitRoutes } from "./routes/buildkit.ts";
 import { containerRoutes } from "./routes/container.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
@@ -17,6 +18,7 @@ import { volumeRoutes } from "./routes/volume.ts";
 export const routes: Routes = {
   ...systemRoutes,
   ...buildRoutes,
+  ...buildRunRoutes,
   ...containerRoutes,
   ...containerStreamRoutes,
   ...imageRoutes,

@@ -1,6 +1,8 @@
 import type { Credentials } from "../distribution/registries.ts";
 import type { Caller } from "../spec/caller.ts";
 import type { BuildContext } from "./context/build-context.ts";
+import type { SyncedFolders } from "./context/synced-folders.ts";
+import type { KeptContexts } from "./context/kept-contexts.ts";
 import type { Warning } from "./dockerfile/lint.ts";
 import type { BuildEvent } from "./events.ts";
 import type { FrontendOptions, PlannedStep } from "./frontend/build-plan.ts";
@@ -24,6 +26,10 @@ export interface Builder {
     url: string,
     options: { signal: AbortSignal; fileName: string; keepGitDir: boolean },
   ): Promise<BuildContext>;
+  /** Copies of clients' folders, for faces whose clients send only what changed. */
+  readonly folders: SyncedFolders;
+  /** Contexts of which clients send only what has changed. */
+  readonly kept: KeptContexts;
   /** What is kept of earlier builds. Answers from memory. */
   cacheUsage(): readonly CacheRecord[];
   /** Removes records that nobody uses now and `keep` does not want; the least recently used go first. */

@@ -17,7 +17,9 @@ import { BuildCache } from "./cache/build-cache.ts";
 import { BuildTables } from "./cache/build-cache.sql.ts";
 import { CacheMounts } from "./cache/cache-mounts.ts";
 import { cacheUsage, pruneCache } from "./cache/prune.ts";
+import { KeptContexts } from "./context/kept-contexts.ts";
 import { tarContext } from "./context/tar-context.ts";
+import { SyncedFolders } from "./context/synced-folders.ts";
 import { remoteContext } from "./context/remote-context.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
 import { exportResult } from "./export/export.ts";
@@ -97,7 +99,9 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   };
   const records = new BuildRecords(tables);
   const running = new Map<string, AbortController>();
-  const cacheDeps = { cache, mounts, images, layers: snapshotter };
+  const folders = new SyncedFolders(join(dataRoot, "build", "folders"));
+  const kept = new KeptContexts({ root: join(dataRoot, "build", "contexts"), appliers: solverDeps.appliers });
+  const cacheDeps = { cache, mounts, folders, kept, images, layers: snapshotter };
   const freeBytes = (): number => {
     const { bavail, bsize } = statfsSync(dataRoot);
     return Number(bavail) * Number(bsize);
@@ -155,6 +159,8 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   };
 
   return {
+    folders,
+    kept,
     build,
     check: ({ dockerfile, frontend }) =>
       Promise.resolve().then(() => checkDockerfile(parseDockerfile(dockerfile.text, dockerfile.fileName), frontend)),

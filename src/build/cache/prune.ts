@@ -1,18 +1,23 @@
 import type { Images } from "../../images/images.ts";
 import type { LayerStore } from "../../snapshots/layers.ts";
 import type { CacheRecord, PruneOptions } from "../build.ts";
+import type { KeptContexts } from "../context/kept-contexts.ts";
 import { type BuildCache, cacheRecord, chainOf } from "./build-cache.ts";
+import type { SyncedFolders } from "../context/synced-folders.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
 
 export interface CacheDeps {
   readonly cache: BuildCache;
   readonly mounts: CacheMounts;
+  /** Clients' folders that are kept from one build to the next. */
+  readonly folders: SyncedFolders;
   readonly images: Images;
   readonly layers: LayerStore;
+  readonly kept: KeptContexts;
 }
 
 /** All records, as `builder du` and `system df` show them. */
-export function cacheUsage({ cache, mounts, images }: CacheDeps): CacheRecord[] {
+export function cacheUsage({ cache, mounts, folders, kept, images }: CacheDeps): CacheRecord[] {
   const imageLayers = new Set(images.list().flatMap((image) => image.chainIds));
   const results = cache.list();
   const byChain = new Map(results.map((result) => [chainOf(result.layers), result.id]));
@@ -27,6 +32,13 @@ export function cacheUsage({ cache, mounts, images }: CacheDeps): CacheRecord[] 
       });
     }),
     ...mounts.records(),
+    ...kept.records(),
+    ...folders.list().map((folder) => ({
+      ...folder,
+      parents: [],
+      type: "source.local" as const,
+      shared: false,
+    })),
   ];
 }
 
@@ -54,7 +66,10 @@ export async function pruneCache(
       if (options.reservedBytes > 0 && used - record.sizeBytes < options.reservedBytes) break;
     }
     if (record.type === "exec.cachemount") await deps.mounts.remove(record.id);
-    else await removeResult(deps, record.id);
+    else if (record.type === "source.local") {
+      // a build may have opened it meanwhile
+      if (!(await deps.kept.remove(record.id)) && !(await deps.folders.remove(record.id))) continue;
+    } else await removeResult(deps, record.id);
     used -= record.sizeBytes;
     if (!record.shared) reclaimedBytes += record.sizeBytes;
     removed.push(record);

@@ -124,6 +124,11 @@ export const operations = {
   DistributionInspect: { method: "GET", path: "/distribution/{name}/json", tag: "Distribution", status: 200, query: {  }, body: false },
   Session: { method: "POST", path: "/session", tag: "Session", status: 101, query: {  }, body: false },
   Grpc: { method: "POST", path: "/grpc", tag: "Build", status: 101, query: {  }, body: false },
+  BuildRun: { method: "POST", path: "/berth/build", tag: "Berth", status: 200, query: {  }, body: true },
+  BuildContextPlan: { method: "POST", path: "/berth/build/context", tag: "Berth", status: 200, query: {  }, body: true },
+  BuildContextFiles: { method: "POST", path: "/berth/build/context/{id}", tag: "Berth", status: 200, query: {  }, body: true },
+  BuildHistoryList: { method: "GET", path: "/berth/builds", tag: "Berth", status: 200, query: {  }, body: false },
+  BuildHistoryRemove: { method: "DELETE", path: "/berth/builds/{id}", tag: "Berth", status: 204, query: {  }, body: false },
   ContainerExposure: { method: "GET", path: "/berth/exposure", tag: "Berth", status: 200, query: { "container": "string" }, body: false },
   ImageSavePart: { method: "POST", path: "/berth/images/save", tag: "Berth", status: 200, query: {  }, body: true },
   ImageGetAci: { method: "GET", path: "/berth/images/{name}/aci", tag: "Berth", status: 200, query: { "platform": "string" }, body: false },
@@ -891,6 +896,36 @@ export interface OperationTypes {
   };
   Grpc: {
     params: {  };
+    query: {  };
+    body: unknown;
+    reply: void;
+  };
+  BuildRun: {
+    params: {  };
+    query: {  };
+    body: wire.BuildRunRequest;
+    reply: void;
+  };
+  BuildContextPlan: {
+    params: {  };
+    query: {  };
+    body: string;
+    reply: wire.BuildContextPlanReply;
+  };
+  BuildContextFiles: {
+    params: { id: string };
+    query: {  };
+    body: string;
+    reply: void;
+  };
+  BuildHistoryList: {
+    params: {  };
+    query: {  };
+    body: unknown;
+    reply: wire.BuildRecord[];
+  };
+  BuildHistoryRemove: {
+    params: { id: string };
     query: {  };
     body: unknown;
     reply: void;
