@@ -25,6 +25,7 @@ export function tag(
   const image = deps.book.resolve(reference);
   if (target.repository === "") throw new EngineError("invalid", "invalid reference format");
   const name = targetReference(target.repository, target.tag, "refusing to create a tag with a digest reference");
-  deps.book.point(name, image.id);
+  // the new name stands for the same manifest or index: what came with all platforms goes with all
+  deps.book.point(name, image.id, { target: deps.book.targetOf(reference) });
   tell(deps, "tag", image, name, caller);
 }

@@ -18,6 +18,8 @@ export class TestRegistry implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Answers instead of the registry; undefined = the registry does. */
   tamper: (request: Request, url: URL) => Response | Promise<Response> | undefined = () => undefined;
+  /** Which repository says that it has which blob. */
+  readonly #links = new Set<string>();
   readonly #uploads = new Map<string, Buffer[]>();
   readonly #server = Bun.serve({
     port: 0,
@@ -30,8 +32,9 @@ export class TestRegistry implements AsyncDisposable {
     return `127.0.0.1:${this.#server.port}`;
   }
 
-  blob(bytes: Uint8Array, mediaType: string): OciDescriptor {
+  blob(bytes: Uint8Array, mediaType: string, name = ""): OciDescriptor {
     const digest = digestOf(bytes);
+    this.#links.add(`${name.split(":")[0]} ${digest}`);
     this.blobs.set(digest, Buffer.from(bytes));
     return { mediaType, digest, size: bytes.length };
   }
@@ -56,8 +59,8 @@ export class TestRegistry implements AsyncDisposable {
     );
     const descriptor = this.manifest(name, {
       ...{ schemaVersion: 2, mediaType: mediaTypes.dockerManifest },
-      config: this.blob(config, options.configType ?? mediaTypes.dockerConfig),
-      layers: tars.map((tar) => this.blob(pack(tar), layerType)),
+      config: this.blob(config, options.configType ?? mediaTypes.dockerConfig, name),
+      layers: tars.map((tar) => this.blob(pack(tar), layerType, name)),
       ...options.manifest,
     });
     return { ...descriptor, id: digestOf(config) };
@@ -95,7 +98,7 @@ export class TestRegistry implements AsyncDisposable {
     if (kind === "manifests") return this.#manifest(request, repository, name);
     if (name.startsWith("uploads/")) return this.#upload(request, repository, url);
     const blob = this.blobs.get(name);
-    if (!blob) return refuse("BLOB_UNKNOWN");
+    if (!blob || !this.#links.has(`${repository} ${name}`)) return refuse("BLOB_UNKNOWN");
     const start = Number(/^bytes=(\d+)-$/.exec(request.headers.get("range") ?? "")?.[1] ?? 0);
     const headers = { "Docker-Content-Digest": name, "Content-Type": "application/octet-stream" };
     if (request.method === "HEAD")
@@ -126,7 +129,10 @@ export class TestRegistry implements AsyncDisposable {
   async #upload(request: Request, repository: string, url: URL): Promise<Response> {
     const mount = url.searchParams.get("mount");
     if (request.method === "POST") {
-      if (mount !== null && this.blobs.has(mount)) return new Response(null, { status: 201 });
+      if (mount !== null && this.#links.has(`${url.searchParams.get("from")} ${mount}`)) {
+        this.#links.add(`${repository} ${mount}`);
+        return new Response(null, { status: 201 });
+      }
       const id = crypto.randomUUID();
       this.#uploads.set(id, []);
       return new Response(null, { status: 202, headers: { Location: `/v2/${repository}/blobs/uploads/${id}` } });
@@ -144,6 +150,7 @@ export class TestRegistry implements AsyncDisposable {
       });
     if (digestOf(bytes) !== digest) return refuse("DIGEST_INVALID", 400);
     this.blobs.set(digest, bytes);
+    this.#links.add(`${repository} ${digest}`);
     return new Response(null, { status: 201, headers: { Location: `/v2/${repository}/blobs/${digest}` } });
   }
 }
