@@ -1,12 +1,12 @@
 import { EngineError } from "../base/errors.ts";
 import type { Builder, BuildRequest, CacheLocation, CacheRecord } from "../build/build.ts";
 import type { BuildContext } from "../build/context/build-context.ts";
-import type { SyncedFolders } from "../build/context/synced-folders.ts";
 import { maxDockerfileBytes } from "../build/dockerfile/source.ts";
 import { ignorePatterns, readIgnoreFile } from "../spec/ignore-patterns.ts";
 import { openAgentSocket } from "./agent-socket.ts";
 import { type FrontendRequest, readAttributes } from "./attributes.ts";
 import type { AskedSolve, BuildSide, CacheEntry, ExportRequest, Solution, Usage } from "./build-side.ts";
+import { buildError } from "./grpc-error.ts";
 import { openExports } from "./exports.ts";
 import type { Job } from "./jobs.ts";
 import { definitionVertex, statusOf } from "./progress-events.ts";
@@ -31,16 +31,11 @@ interface Prepared extends Solution {
 export interface BuildSolverDeps {
   readonly builder: Builder;
   readonly sessions: Sessions;
-  readonly folders: SyncedFolders;
   /** For sockets and spools of builds at work. */
   readonly workRoot: string;
   readonly version: string;
   readonly platforms: BuildSide["platforms"];
   readonly hostGatewayIp: () => string;
-  /** A context at an address: git, an archive, a Dockerfile. */
-  readonly remoteContext: (address: string, options: { signal: AbortSignal }) => Promise<BuildContext>;
-  /** A context that comes as an archive or a Dockerfile. */
-  readonly streamContext: (bytes: AsyncIterable<Uint8Array>, options: { signal: AbortSignal }) => Promise<BuildContext>;
 }
 
 const ignoreFileBytes = 1024 * 1024;
@@ -48,7 +43,7 @@ const uploadAddress = /^https?:\/\/buildkit-session\/(.+)$/;
 
 /** The builder behind BuildKit's services. */
 export function buildSolver(deps: BuildSolverDeps): BuildSide {
-  const { builder, sessions, folders } = deps;
+  const { builder, sessions } = deps;
 
   async function solve(job: Job<Solution>, asked: AskedSolve, signal: AbortSignal): Promise<Prepared> {
     const session = await sessions.get(job.sessionId, { signal });
@@ -110,8 +105,8 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
     if (request.remoteContext === "") return Promise.resolve(undefined);
     const upload = uploadAddress.exec(request.remoteContext)?.[1];
     return upload === undefined
-      ? deps.remoteContext(request.remoteContext, { signal })
-      : deps.streamContext(uploaded(session, `/${upload}`, signal), { signal });
+      ? builder.remoteContext(request.remoteContext, remoteOptions(request, signal))
+      : builder.tarContext(uploaded(session, `/${upload}`, signal), signal);
   }
 
   async function build(
@@ -165,7 +160,7 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
     const local = (folder: string, excludes: readonly string[], name: string): BuildContext => {
       const { sharedKey } = session.head;
       return undo.use(
-        new SessionContext(session, folders, {
+        new SessionContext(session, builder.folders, {
           folder,
           excludePatterns: excludes,
           key: sharedKey === "" ? "" : `${sharedKey}\0${folder}`,
@@ -178,7 +173,8 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
       ["", prepared.remote ?? local(request.contextFolder, excludePatterns, "load build context")],
     ]);
     for (const [name, { kind, place }] of request.fileContexts) {
-      if (kind === "remote") contexts.set(name, undo.use(await deps.remoteContext(place, { signal })));
+      if (kind === "remote")
+        contexts.set(name, undo.use(await builder.remoteContext(place, remoteOptions(request, signal))));
       else {
         const ignored = await readClientFile(session, {
           folder: place,
@@ -201,7 +197,12 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
     async export(job, solution, options) {
       // nothing is exported of a probe, nor of an answer to a question
       if (!solution || Object.keys(solution.metadata).length > 0) return {};
-      return build(job, solution as Prepared, options);
+      const prepared = solution as Prepared;
+      try {
+        return await build(job, prepared, options);
+      } catch (error) {
+        throw buildError(error, prepared.dockerfile);
+      }
     },
     usage: async (filters) => builder.cacheUsage().filter(pruneOptions(filters).matches).map(usageOf),
     async *prune(options, { signal }): AsyncGenerator<Usage> {
@@ -222,6 +223,12 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
     },
   };
 }
+
+const remoteOptions = (request: FrontendRequest, signal: AbortSignal) => ({
+  signal,
+  fileName: request.fileName,
+  keepGitDir: request.buildArgs.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") === "1",
+});
 
 function frontendOf({
   request,

@@ -77,7 +77,7 @@ export function controlService(deps: {
     if (exports.length === 0 && request.ExporterDeprecated !== "")
       exports.push({ type: request.ExporterDeprecated, attributes: request.ExporterAttrsDeprecated, id: "0" });
     const cacheExports = (request.Cache?.Exports ?? []).map(cacheEntry);
-    return builds.export(job, solution, { exports, cacheExports, signal });
+    return await builds.export(job, solution, { exports, cacheExports, signal }); // the job lives until it is over
   }
 }
 

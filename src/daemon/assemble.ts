@@ -1,11 +1,13 @@
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type ApiServer, serveApi } from "../api/server.ts";
+import { buildInfo } from "../base/build-info.ts";
 import { nowNs } from "../base/clock.ts";
-import { EngineError, errorMessage } from "../base/errors.ts";
+import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { buildMigrations } from "../build/cache/build-cache.sql.ts";
 import { cachedLayers, openBuilder } from "../build/open-builder.ts";
+import type { Buildkit } from "../buildkit/face.ts";
 import { containerMigrations } from "../containers/books/container.sql.ts";
 import { readCreateHost } from "../containers/create/read-host.ts";
 import { packFrom } from "../containers/archive/read.ts";
@@ -35,7 +37,7 @@ import { defaultDeadlines } from "../volumes/plugin/plugin.ts";
 import { folderSize } from "../volumes/folder-size.ts";
 import { openVolumes } from "../volumes/volumes.ts";
 import type { Config } from "./config-table.ts";
-import { createDefaults, logDriver, readSeccompProfile } from "./create-defaults.ts";
+import { bridgeGateways, createDefaults, logDriver, readSeccompProfile } from "./create-defaults.ts";
 import { listeners } from "./listeners.ts";
 import { proxiesInForce, registrySettings, takeProxies } from "./registry-settings.ts";
 import { selfCommand } from "./self-command.ts";
@@ -208,6 +210,20 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     startedAtNs,
     eventListeners: () => events.listeners,
   });
+  let openedBuildkit: Promise<Buildkit> | undefined;
+  const buildkit = (): Promise<Buildkit> => {
+    // its libraries take a while to load: only who is spoken to by buildx needs them
+    openedBuildkit ??= import("../buildkit/open.ts").then(({ openBuildkit }) =>
+      openBuildkit({
+        builder,
+        workRoot: join(execRoot, "buildkit"),
+        version: buildInfo.version,
+        hostGatewayIp: () => bridgeGateways(networks)[0] ?? "",
+      }),
+    );
+    return openedBuildkit;
+  };
+  undo.defer(async () => (await openedBuildkit)?.[Symbol.dispose]());
   const api: ApiServer = await serveApi({
     deps: {
       containers,
@@ -218,7 +234,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
       registries,
       events,
       system,
-      buildkit: () => Promise.reject(new EngineError("not-implemented", "BuildKit's interface is not available yet")),
+      buildkit,
       snapshotPaths: (containerId) => snapshotter.paths(containerId),
       peer: { credentials: peerCredentials, gone: peerGone, raiseBacklog },
     },

@@ -56,7 +56,8 @@ function cgroupnsMode(config: Config, host: CreateHost): "private" | "host" {
   return host.cgroupVersion === 2 ? "private" : "host";
 }
 
-function bridgeGateways(networks: Networks): string[] {
+/** Addresses of this host as containers of the default network see it. */
+export function bridgeGateways(networks: Networks): string[] {
   const bridge = networks.list().find(({ name }) => name === "bridge");
   return bridge?.ipam.pools.map(({ gateway }) => gateway).filter(Boolean) ?? [];
 }
