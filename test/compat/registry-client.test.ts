@@ -221,6 +221,35 @@ describe("manifests by our own operations", () => {
   });
 });
 
+test("proxies of the daemon's environment are used for registries and imports, and daemon.json goes before them", async () => {
+  await using proxy = await scriptedServer((request, response) => {
+    if (request.url?.endsWith("/v2/")) return void response.end();
+    response.writeHead(404).end();
+  });
+  const file = join(folder, "proxied.json");
+  await writeFile(
+    file,
+    JSON.stringify({ "insecure-registries": ["reg.test"], proxies: { "no-proxy": "direct.test" } }),
+  );
+  await using proxied = await startDaemon({
+    args: ["--config-file", file],
+    env: { HTTP_PROXY: proxy.origin, NO_PROXY: "*", https_proxy: "http://127.0.0.1:1" },
+  });
+  await proxied.request("GET", "/v1.41/distribution/reg.test/app/json");
+  await (await proxied.request("POST", "/v1.41/images/create?fromSrc=http://files.test/rootfs.tar&repo=x")).text();
+  expect(proxy.seen.map(({ url }) => url)).toEqual([
+    "http://reg.test/v2/",
+    "http://reg.test/v2/app/manifests/latest",
+    "http://files.test/rootfs.tar",
+  ]);
+  const info = (await (await proxied.request("GET", "/v1.41/info")).json()) as Record<string, unknown>;
+  expect([info["HttpProxy"], info["HttpsProxy"], info["NoProxy"]]).toEqual([
+    proxy.origin,
+    "http://127.0.0.1:1",
+    "direct.test",
+  ]);
+}, 30_000);
+
 test("SIGHUP takes new mirrors, insecure registries and limits", async () => {
   await using second = await scriptedServer((request, response) => {
     if (request.url?.includes("/manifests/"))
