@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { builderAliases, builderCommands } from "./builder/commands.ts";
 import { completionCommands } from "./completion/commands.ts";
 import { containerAliases, containerCommands } from "./container/commands.ts";
 import { contextAliases, contextCommands } from "./context/commands.ts";
@@ -14,6 +15,7 @@ export type LoadCommand = () => Promise<Command>;
 
 /** Every command by its path. A command's module is loaded when the command runs: `berth ps` pays for `ps` alone. */
 export const commands: Readonly<Record<string, LoadCommand>> = {
+  ...builderCommands,
   ...completionCommands,
   ...containerCommands,
   ...contextCommands,
@@ -28,6 +30,7 @@ export const commands: Readonly<Record<string, LoadCommand>> = {
 
 /** Other paths, and the path they stand for. */
 export const aliases: Readonly<Record<string, string>> = {
+  ...builderAliases,
   ...containerAliases,
   ...contextAliases,
   ...imageAliases,
@@ -38,6 +41,7 @@ export const aliases: Readonly<Record<string, string>> = {
 
 /** Management commands, and what their help says. */
 export const groups = {
+  builder: "Manage builds and their cache",
   completion: "Print the completion script for a shell",
   container: "Manage containers",
   context: "Manage contexts",

@@ -28,8 +28,12 @@ export const buildRunRoutes = {
 
   BuildContextFiles: {
     can: "image:build",
-    handle: async ({ deps, params, exchange, signal }) =>
-      deps.builder.kept.receive(params.id, exchange.body.stream(), signal),
+    async handle({ deps, params, exchange, signal }) {
+      const body = exchange.body.stream();
+      // a whole context that is not kept: what comes on the client's standard input
+      if (params.id.startsWith("tar-")) deps.builder.kept.lend(params.id, await deps.builder.tarContext(body, signal));
+      else await deps.builder.kept.receive(params.id, body, signal);
+    },
   },
 
   BuildHistoryList: {

@@ -56,6 +56,7 @@ export class KeptContexts {
   readonly #appliers: Appliers;
   readonly #plans = new Map<string, Plan>();
   readonly #busy = new Set<string>();
+  readonly #lent = new Map<string, { readonly context: BuildContext; readonly timer: Timer }>();
   /** Sizes of contexts, by the time their index was written. */
   readonly #sizes = new Map<string, { mtimeMs: number; sizeBytes: number }>();
 
@@ -120,8 +121,25 @@ export class KeptContexts {
     writeIndex(plan.folder, plan.entries);
   }
 
+  /** Keeps a context for the build that opens it by the id, or a while. */
+  lend(id: string, context: BuildContext): void {
+    const drop = (): void => {
+      if (!this.#lent.delete(id)) return;
+      void Promise.resolve(context[Symbol.asyncDispose]()).catch(() => {}); // the next start of the daemon sweeps its folder
+    };
+    const timer = setTimeout(drop, planTimeoutMs);
+    timer.unref();
+    this.#lent.set(id, { context, timer });
+  }
+
   /** Opens a context that is whole; it may be planned again when the returned one is disposed. */
   open(id: string): BuildContext {
+    const lent = this.#lent.get(id);
+    if (lent) {
+      clearTimeout(lent.timer);
+      this.#lent.delete(id);
+      return lent.context;
+    }
     const plan = this.#plan(id);
     clearTimeout(plan.timer);
     this.#plans.delete(id);
