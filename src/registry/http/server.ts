@@ -66,6 +66,7 @@ function serve(services: Services, where: Where): Bun.Server<undefined> {
       ...common,
       ...where,
       idleTimeout: idleTimeoutS,
+      reusePort: false, // a second registry on the port would take half of the requests
       fetch: (request, server) => handle(services, request, server.requestIP(request)?.address ?? "unknown"),
     });
   } catch (cause) {
