@@ -74,7 +74,7 @@ test.each(Object.entries(cuts))(
     if (names !== "")
       expect(readdirSync(join(daemon.dataRoot, "volumes", names)).filter((name) => name.startsWith("."))).toEqual([]);
     // and it can be done again
-    if (names === "data") {
+    if (names === "data" && verb[0] !== "snapshot-rm") {
       expect((await berth(...verb)).stderr).toBe("");
       await berth("rm", "-f", "other");
     }
@@ -118,12 +118,12 @@ test("a copy of a stopped container that was killed leaves no mount", async () =
   await daemon.ok("create", "--name", "stopped", "-v", "lim:/v", "busybox");
   await daemon.kill();
   await daemon.start({ BERTH_FAULT: "cp.mounted=kill" });
-  await daemon.docker(["cp", "stopped:/bin/busybox", "/dev/null"]);
+  await daemon.docker(["cp", "stopped:/bin/busybox", "-"]);
   expect(await daemon.ended()).toBe("SIGKILL");
   await daemon.start();
   const own = async () => (await mounts(daemon.folder)).filter((target) => /\/(volumes|exec\/c)\//.test(target));
   await until("its mounts are gone", async () => (await own()).length === 0);
-  await daemon.ok("cp", "stopped:/bin/busybox", "-");
+  expect((await daemon.docker(["cp", "stopped:/bin/busybox", "-"])).status).toBe(0);
   expect(await own()).toEqual([]);
   expect((await run(["losetup", "-a"])).stdout).not.toContain(daemon.folder);
   await daemon.ok("rm", "stopped");
