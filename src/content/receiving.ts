@@ -130,6 +130,7 @@ export class Receiving implements AsyncDisposable {
         }
         const buffer = Buffer.allocUnsafe(Math.min(readBytes, this.#writtenBytes - at));
         const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+        if (bytesRead === 0) throw new EngineError("internal", `${this.wanted.digest} was cut while it was received`);
         at += bytesRead;
         yield buffer.subarray(0, bytesRead);
       }
