@@ -70,7 +70,8 @@ export async function createNetwork(
     fault("network.create.after-row");
     await entry.driver.up(network, { kernel, mtu });
     fault("network.create.after-link");
-    await parts.firewall.install();
+    const bridge = entry.driver.firewalled(network);
+    if (bridge !== undefined) await parts.firewall.addBridge(bridge);
     store.putNetwork({ ...network, pending: false });
   } catch (error) {
     await tearDown(parts, entry);
@@ -137,7 +138,8 @@ async function tearDown(
   // Out of the catalogue first: nobody may attach to what is going.
   catalog.delete(network.id);
   await driver.down(network, { kernel, mtu, shared: (other) => sharesParent(catalog, other) });
-  await firewall.install();
+  const bridge = driver.firewalled(network);
+  if (bridge !== undefined) await firewall.removeBridge(bridge);
   store.deleteNetwork(network.id);
 }
 

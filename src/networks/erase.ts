@@ -17,7 +17,7 @@ export function eraseNetworks(execRoot: string): void {
     run("ip", "link", "delete", bridge);
   for (const program of ["iptables", "ip6tables"]) {
     if (Bun.which(program) === null) continue;
-    const { script } = planDockerUser(run(program, "-w", "5", "-S"), table, { bridges: [], exists: () => true });
+    const { script } = planDockerUser(run(program, "-w", "5", "-S"), table, { wanted: false, exists: () => true });
     if (script !== "") Bun.spawnSync([`${program}-restore`, "-w", "5", "--noflush"], { stdin: Buffer.from(script) });
   }
   for (const name of namespaces(execRoot)) dropNetns(`${execRoot}/netns/${name}`);

@@ -151,13 +151,13 @@ test("the rules are back within a second after another program flushed the rules
     expect((await run("nft", ...harm)).status).toBe(0);
     const started = performance.now();
     while (lab.log.length === before && performance.now() - started < 3000) await Bun.sleep(10);
-    expect(performance.now() - started).toBeLessThan(2500); // a second, and what a loaded test machine adds
+    expect(performance.now() - started).toBeLessThan(1000);
     expect(await ask("", "127.0.0.1", at)).toStartWith("web ");
   }
   if (await lab.forgetDockerUser()) {
     await until(
       "the rules beside dockerd's are back",
-      async () => (await lab.left()).filter((line) => line.startsWith("-A DOCKER-USER")).length === 2,
+      async () => (await lab.left()).filter((line) => line.startsWith("-A DOCKER-USER")).length === 1,
       1500,
     );
   }

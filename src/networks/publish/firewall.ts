@@ -1,15 +1,17 @@
 import { existsSync } from "node:fs";
 import { EngineError, errorMessage } from "../../base/errors.ts";
-import type { KernelClient } from "../sandbox/kernel-client.ts";
+import type { MapElement } from "../../kernel/nft/elements.ts";
+import { type KernelClient, KernelFailure } from "../sandbox/kernel-client.ts";
+import { bridgeElements } from "./bridge-elements.ts";
 import { planDockerUser } from "./docker-user.ts";
-import { type FirewallState, ruleset } from "./ruleset.ts";
+import { type FirewalledBridge, type FirewallState, ruleset } from "./ruleset.ts";
 
 const programsWithinMs = 15_000;
 
 /** Keeps the kernel's rules equal to what the engine wants; one writer at a time. */
 export class Firewall {
   readonly #kernel: KernelClient;
-  readonly #state: () => FirewallState;
+  readonly #state: () => Omit<FirewallState, "marked">;
   readonly #warn: (text: string) => void;
   /** Grows with every change of what `state` gives. */
   #wanted = 0;
@@ -17,7 +19,11 @@ export class Firewall {
   #warnedOfPolicy = false;
   #ended = false;
 
-  constructor(options: { kernel: KernelClient; state: () => FirewallState; warn: (text: string) => void }) {
+  constructor(options: {
+    kernel: KernelClient;
+    state: () => Omit<FirewallState, "marked">;
+    warn: (text: string) => void;
+  }) {
     this.#kernel = options.kernel;
     this.#state = options.state;
     this.#warn = options.warn;
@@ -38,51 +44,78 @@ export class Firewall {
     return this.#running;
   }
 
+  /** A network more: its elements alone, or the whole table where that is not as it should be. */
+  addBridge(bridge: FirewalledBridge): Promise<void> {
+    return this.#changeBridge({ add: bridgeElements(bridge), remove: [] });
+  }
+
+  removeBridge(bridge: FirewalledBridge): Promise<void> {
+    return this.#changeBridge({ add: [], remove: bridgeElements(bridge) });
+  }
+
+  async #changeBridge(change: { add: MapElement[]; remove: MapElement[] }): Promise<void> {
+    if (this.#ended) return;
+    this.touch();
+    try {
+      await this.#kernel.call({ op: "elements", table: this.#state().table, ...change });
+    } catch (error) {
+      if (!(error instanceof KernelFailure)) throw error;
+      await this.install();
+    }
+  }
+
   /** Takes everything away that install put there. */
   async uninstall(): Promise<void> {
     this.#ended = true; // the watch will see the table go
     await this.#running;
     const { table } = this.#state();
     await run(["nft", "-f", "-"], `table inet ${table}\ndelete table inet ${table}\n`);
-    await this.#besideDocker([]);
+    await this.#besideDocker(false);
   }
 
   async #write(): Promise<void> {
     for (;;) {
       const writing = this.#wanted;
       const state = this.#state();
-      await run(["nft", "-f", "-"], ruleset(state));
-      await this.#besideDocker(state.bridges.map(({ name }) => name));
+      const marked = await this.#besideDocker(true);
+      await run(["nft", "-f", "-"], ruleset({ ...state, marked }));
       await this.#kernel.call({ op: "installed", table: state.table });
       if (writing === this.#wanted) return;
     }
   }
 
-  async #besideDocker(bridges: readonly string[]): Promise<void> {
-    for (const program of ["iptables", "ip6tables"]) {
-      if (Bun.which(program) === null) continue; // no iptables: no policy of its making
-      try {
-        await this.#acceptInDocker(program, bridges);
-      } catch {
-        // Another program changed the chain between the look and the change.
-        await this.#acceptInDocker(program, bridges).catch((error: unknown) =>
-          this.#warn(`cannot change the ${program} rules: ${errorMessage(error)}`),
-        );
-      }
-    }
+  /** Says whether packets must carry the mark. */
+  async #besideDocker(wanted: boolean): Promise<boolean> {
+    const programs = ["iptables", "ip6tables"].filter((program) => Bun.which(program) !== null); // none: no policy of its making
+    const marked = await Promise.all(
+      programs.map(async (program) => {
+        try {
+          return await this.#acceptInDocker(program, wanted);
+        } catch {
+          // Another program changed the chain between the look and the change.
+          return this.#acceptInDocker(program, wanted).catch((error: unknown) => {
+            this.#warn(`cannot change the ${program} rules: ${errorMessage(error)}`);
+            return false;
+          });
+        }
+      }),
+    );
+    return marked.includes(true);
   }
 
-  async #acceptInDocker(program: string, bridges: readonly string[]): Promise<void> {
+  async #acceptInDocker(program: string, wanted: boolean): Promise<boolean> {
     const plan = planDockerUser(await run([program, "-w", "5", "-S"], ""), this.#state().table, {
-      bridges,
+      wanted,
       exists: (link) => existsSync(`/sys/class/net/${link}`),
     });
     if (plan.script !== "") await run([`${program}-restore`, "-w", "5", "--noflush"], plan.script);
-    if (plan.blocked && bridges.length > 0) this.#warnOfPolicy(program, bridges);
+    if (plan.blocked && wanted) this.#warnOfPolicy(program);
+    return plan.marked;
   }
 
-  #warnOfPolicy(program: string, bridges: readonly string[]): void {
-    if (this.#warnedOfPolicy) return;
+  #warnOfPolicy(program: string): void {
+    const bridges = this.#state().bridges.map(({ name }) => name);
+    if (this.#warnedOfPolicy || bridges.length === 0) return;
     this.#warnedOfPolicy = true;
     this.#warn(
       `the ${program} FORWARD policy is DROP: containers reach only this host, and published ports answer only on it; ` +

@@ -1,5 +1,6 @@
 import type { GatewayMode } from "../bridge/bridge.ts";
 import type { PublishedPort } from "../network.ts";
+import { bridgeElements } from "./bridge-elements.ts";
 import { elementText, type Target } from "./elements.ts";
 
 /** A bridge as the firewall sees it. */
@@ -18,9 +19,17 @@ export interface FirewalledBridge {
   readonly source6: string;
 }
 
+/**
+ * Set on packets of our bridges for as long as they are forwarded, where another engine's chain must let them pass
+ * (docker-user.ts), and cleared behind it. One bit, so that marks of others stay.
+ */
+export const passMark = "0x20000000";
+
 export interface FirewallState {
   readonly table: string;
   readonly bridges: readonly FirewalledBridge[];
+  /** Packets that are forwarded carry the mark. */
+  readonly marked: boolean;
   readonly published: readonly { readonly port: PublishedPort; readonly target: Target }[];
 }
 
@@ -29,25 +38,18 @@ export interface FirewallState {
  * elements of sets and maps, so the rules themselves never change.
  */
 export function ruleset(state: FirewallState): string {
-  const { table, bridges } = state;
-  const names = (wanted: (bridge: FirewalledBridge) => boolean): string =>
-    elements(bridges.filter(wanted).map(({ name }) => `"${name}"`));
-  const maps = new Map<string, string[]>(["any4", "at4", "any6", "at6", "routed4", "routed6"].map((map) => [map, []]));
+  const { table, bridges, marked } = state;
+  const held = new Map<string, string[]>();
+  const hold = (map: string, text: string): unknown => held.get(map)?.push(text) ?? held.set(map, [text]);
   for (const { port, target } of state.published) {
     const element = elementText(port, target);
-    if (element !== undefined) maps.get(element.map)?.push(element.text);
+    if (element !== undefined) hold(element.map, element.text);
   }
-  const set = (name: string, type: string): string => `set ${name} { type ${type}; ${elements(maps.get(name) ?? [])} }`;
-  const sources = (family: 4 | 6): string =>
-    elements(
-      bridges.flatMap((bridge) => {
-        const source = family === 4 ? bridge.source4 : bridge.source6;
-        return source === "" ? [] : [`"${bridge.name}" : ${source}`];
-      }),
-    );
-  const natted = (family: 4 | 6) => (bridge: FirewalledBridge) =>
-    bridge.masquerade && !bridge.internal && (family === 4 ? bridge.mode4 : bridge.mode6) !== "routed";
-  const map = (name: string, type: string): string => `map ${name} { type ${type}; ${elements(maps.get(name) ?? [])} }`;
+  for (const bridge of bridges) for (const { map, text } of bridgeElements(bridge)) hold(map, text);
+  const container = (kind: "map" | "set", name: string, type: string, flags = ""): string =>
+    `${kind} ${name} { type ${type}; ${flags} ${elements(held.get(name) ?? [])} }`;
+  const map = (name: string, type: string): string => container("map", name, type);
+  const set = (name: string, type: string, flags = ""): string => container("set", name, type, flags);
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
@@ -55,18 +57,16 @@ table inet ${table} {
   ${map("at4", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service")}
   ${map("any6", "inet_proto . inet_service : ipv6_addr . inet_service")}
   ${map("at6", "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service")}
-  set bridges { type ifname; ${names(() => true)} }
-  set internal { type ifname; ${names(({ internal }) => internal)} }
-  set outward4 { type ifname; ${names(natted(4))} }
-  set outward6 { type ifname; ${names(natted(6))} }
-  set unprotected4 { type ifname; ${names(({ mode4 }) => mode4 === "nat-unprotected")} }
-  set unprotected6 { type ifname; ${names(({ mode6 }) => mode6 === "nat-unprotected")} }
   ${set("routed4", "ipv4_addr . inet_proto . inet_service")}
   ${set("routed6", "ipv6_addr . inet_proto . inet_service")}
-  map source4 { type ifname : ipv4_addr; ${sources(4)} }
-  map source6 { type ifname : ipv6_addr; ${sources(6)} }
-  set proxied6 { type ifname; ${names(({ proxied6 }) => proxied6)} }
-  set same { type ifname . ifname; ${elements(bridges.map(({ name }) => `"${name}" . "${name}"`))} }
+  ${["bridges", "internal", "proxied6", "outward4", "outward6", "unprotected4", "unprotected6"]
+    .map((name) => set(name, "ifname"))
+    .join("\n  ")}
+  ${set("same", "ifname . ifname")}
+  ${set("hairpin4", "ifname . ipv4_addr", "flags interval;")}
+  ${set("hairpin6", "ifname . ipv6_addr", "flags interval;")}
+  ${map("source4", "ifname : ipv4_addr")}
+  ${map("source6", "ifname : ipv6_addr")}
   chain publish4 {
     dnat ip to ip daddr . meta l4proto . th dport map @at4
     dnat ip to meta l4proto . th dport map @any4
@@ -95,6 +95,8 @@ table inet ${table} {
   }
   chain forward {
     type filter hook forward priority -5; policy accept;
+    ${marked ? `iifname @bridges meta mark set meta mark | ${passMark}` : ""}
+    ${marked ? `oifname @bridges meta mark set meta mark | ${passMark}` : ""}
     iifname . oifname @same accept
     iifname @internal drop
     oifname @internal drop
@@ -106,12 +108,13 @@ table inet ${table} {
     oifname @bridges ip6 daddr . meta l4proto . th dport @routed6 accept
     oifname @bridges drop
   }
-  chain hairpin {
-    ${bridges.flatMap(hairpinRules).join("\n    ")}
-  }
+  ${marked ? unmarkChain : ""}
   chain postrouting {
     type nat hook postrouting priority 95; policy accept;
-    ct status dnat oifname @bridges jump hairpin
+    # A container that calls a published port of its own network must get the answer from the host. By address and not
+    # by interface: in the packets that br_netfilter shows, the incoming interface is not set at this point.
+    ct status dnat oifname . ip saddr @hairpin4 masquerade
+    ct status dnat oifname . ip6 saddr @hairpin6 masquerade
     iifname . oifname @same accept
     snat ip to iifname map @source4
     snat ip6 to iifname map @source6
@@ -124,11 +127,9 @@ table inet ${table} {
 `;
 }
 
-/**
- * A container that calls a published port of its own network must get the answer from the host. By address and not by
- * interface: in the packets that br_netfilter shows, the incoming interface is not set at this point.
- */
-const hairpinRules = ({ name, subnets }: FirewalledBridge): string[] =>
-  subnets.map((subnet) => `oifname "${name}" ${subnet.includes(":") ? "ip6" : "ip"} saddr ${subnet} masquerade`);
+const unmarkChain = `chain unmark {
+    type filter hook postrouting priority 90; policy accept;
+    meta mark & ${passMark} == ${passMark} meta mark set meta mark & 0xdfffffff
+  }`;
 
 const elements = (texts: readonly string[]): string => (texts.length === 0 ? "" : `elements = { ${texts.join(", ")} }`);

@@ -25,6 +25,13 @@ export type Command =
     }
   | { readonly op: "holder"; readonly port: PortHold }
   | { readonly op: "watch"; readonly intervalMs: number }
+  /** Elements of the table, all or none. */
+  | {
+      readonly op: "elements";
+      readonly table: string;
+      readonly add: readonly MapElement[];
+      readonly remove: readonly MapElement[];
+    }
   | { readonly op: "end" }
   | { readonly op: "installed"; readonly table: string };
 

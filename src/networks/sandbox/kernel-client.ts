@@ -19,8 +19,8 @@ const failureOf = (failure: Failure): Error =>
 // Kernel work takes about a millisecond; half a minute means that the machine or the thread is stuck.
 const answerWithinMs = 30_000;
 
-// A flushed table is back within a second: two looks a second, and the time to write it again.
-const watchEveryMs = 400;
+// A flushed table is back within a second: what is left after the look is the time to write it again.
+const watchEveryMs = 200;
 
 interface Pending {
   readonly resolve: (value: unknown) => void;

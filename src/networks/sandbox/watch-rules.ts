@@ -9,34 +9,41 @@ import type { HostSockets } from "./host.ts";
 
 const sets = [
   ...["any4", "at4", "any6", "at6", "routed4", "routed6", "bridges", "same", "internal", "proxied6"],
-  ...["outward4", "outward6", "unprotected4", "unprotected6", "source4", "source6"],
+  ...["outward4", "outward6", "unprotected4", "unprotected6", "source4", "source6", "hairpin4", "hairpin6"],
 ];
 
 /** The table as the engine left it; undefined until it was installed once. */
 let expected: { shape: string; elements: Map<string, number>; besideDocker: string } | undefined;
 let table = "";
 let timer: Timer | undefined;
+/** The ruleset's generation at which the table was as expected. */
+let seen = -1;
 
 /**
- * Looks for a lost or damaged table. Asking for the generation costs one pair of system calls; only when it moved is
- * our table compared. (A netlink subscription would need a blocked thread: Bun's loop cannot wait on such a socket.)
+ * Looks for a lost or damaged table. Asking for the generation costs one pair of system calls; only when somebody else
+ * moved it is our table compared.
  */
 export function watchRules(host: HostSockets, options: { intervalMs: number }, onLost: () => void): void {
-  let seen = -1;
   timer = setInterval(() => {
     const generation = rulesetGeneration(host.netfilter);
     if (generation === seen || expected === undefined) return;
-    seen = generation;
-    const state = tableState(host.netfilter, table, sets);
-    const intact =
-      state !== undefined &&
-      state.shape === expected.shape &&
-      sets.every((set) => state.elements.get(set) === expected?.elements.get(set)) &&
-      besideDocker(host) === expected.besideDocker;
-    if (intact) return;
+    if (isIntact(host)) {
+      seen = generation;
+      return;
+    }
     seen = -1; // look again until it is whole
     onLost();
   }, options.intervalMs);
+}
+
+function isIntact(host: HostSockets): boolean {
+  const state = tableState(host.netfilter, table, sets);
+  return (
+    state !== undefined &&
+    state.shape === expected?.shape &&
+    sets.every((set) => state.elements.get(set) === expected?.elements.get(set)) &&
+    besideDocker(host) === expected.besideDocker
+  );
 }
 
 export function unwatchRules(): void {
@@ -46,6 +53,7 @@ export function unwatchRules(): void {
 /** The whole table was written by the engine just now: this is how it shall be. False when it is gone already. */
 export function rulesInstalled(host: HostSockets, name: string): boolean {
   table = name;
+  seen = -1;
   const state = tableState(host.netfilter, name, sets);
   expected =
     state === undefined
@@ -81,6 +89,9 @@ export function changePublished(
   changes: { add: readonly MapElement[]; remove: readonly MapElement[] },
 ): void {
   changeElements(host.netfilter, name, changes);
+  // Nobody else's change came between: nothing to compare.
+  const generation = rulesetGeneration(host.netfilter);
+  if (seen >= 0 && generation === seen + 1) seen = generation;
   for (const { map } of changes.add) count(map, 1);
   for (const { map } of changes.remove) count(map, -1);
 }
