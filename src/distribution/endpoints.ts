@@ -55,7 +55,9 @@ export class Endpoints {
     const [prefix] = matching;
     if (prefix === undefined) return [];
     const rest = prefix === "*" ? path : name.slice(prefix.length + 1);
-    return (this.#settings.mirrors[prefix] ?? []).map((address) => {
+    // the registry itself is asked last anyway, with its credentials
+    const others = (this.#settings.mirrors[prefix] ?? []).filter((address) => new URL(address).host !== domain);
+    return others.map((address) => {
       const url = new URL(address);
       const there = [...url.pathname.split("/"), ...rest.split("/")].filter((part) => part !== "").join("/");
       return { server: this.#server([url.origin]), path: there, isMirror: true };

@@ -62,7 +62,10 @@ test("an image goes to docker-registry and comes back", async () => {
     `manifest for ${open.host}/round/nothing:v9 not found: manifest unknown: manifest unknown`,
   ]);
   const tags = await failure(Array.fromAsync(gone.tags()));
-  expect([tags.kind, tags.message]).toEqual(["not-found", "name unknown: repository name not known to registry"]);
+  expect([tags.kind, tags.message]).toEqual([
+    "not-found",
+    `repository ${open.host}/round/nothing not found: name unknown: repository name not known to registry`,
+  ]);
 });
 
 test("a registry with users: nothing without a password, everything with it, login checks it", async () => {

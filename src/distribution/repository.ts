@@ -2,6 +2,7 @@ import { EngineError } from "../base/errors.ts";
 import type { OciDescriptor } from "../spec/oci/descriptor.ts";
 import { familiarName, familiarReference, type Reference } from "../spec/reference.ts";
 import { isDigest } from "./transfer/digest.ts";
+import { cancelled } from "./transfer/cancelled.ts";
 import { downloadBlob } from "./transfer/download.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { facts, plain } from "./http/failure.ts";
@@ -49,7 +50,7 @@ export function openRepository(options: RepositoryOptions): Repository {
         // after the registry has spoken only its silence is a reason to ask a mirror
         if (failure === undefined || facts(failure).transient === true) return await work(endpoint);
       } catch (error) {
-        if (signal?.aborted) throw error;
+        if (signal?.aborted) throw cancelled();
         if (!endpoint.isMirror) failure = error;
         else if (facts(error).status !== 404) endpoint.server.rest();
       }
@@ -95,25 +96,21 @@ export function openRepository(options: RepositoryOptions): Repository {
 
     async *tags({ signal } = {}) {
       const { server, path } = await origin();
-      const at = `${path}/tags/list`;
-      for await (const page of pages(server, {
-        at,
-        scopes: [pullScope(path)],
-        member: "tags",
-        policy,
-        ...(signal && { signal }),
-      })) {
-        for (const tag of page) {
-          if (typeof tag !== "string" || !tagPattern.test(tag))
-            throw new EngineError(
-              "invalid",
-              `the registry lists a tag that is none: ${JSON.stringify(tag).slice(0, 200)}`,
-            );
-          yield tag;
-        }
+      const list = { at: `${path}/tags/list`, scopes: [pullScope(path)], member: "tags", policy };
+      try {
+        for await (const page of pages(server, { ...list, ...(signal && { signal }) }))
+          for (const tag of page) yield checkTag(tag);
+      } catch (error) {
+        throw readFailure(error, name, "");
       }
     },
   };
+}
+
+function checkTag(tag: unknown): string {
+  if (typeof tag === "string" && tagPattern.test(tag)) return tag;
+  const shown = JSON.stringify(tag).slice(0, 200);
+  throw new EngineError("invalid", `the registry lists a tag that is none: ${shown}`);
 }
 
 /** A failed read in the words of moby's pull, on which clients match. */

@@ -18,6 +18,8 @@ export interface Ask {
   readonly scopes: readonly string[];
   readonly signal?: AbortSignal | undefined;
   readonly answerMs?: number;
+  /** Without it redirects of GET and HEAD are followed. */
+  readonly stay?: boolean;
 }
 
 const answerMs = 60_000;
@@ -86,7 +88,8 @@ export class Server {
         signal: ask.signal,
         answerMs: ask.answerMs ?? this.#answerMs,
       };
-      const answer = await this.#send(request, ask.method === "GET" || ask.method === "HEAD");
+      const reads = ask.method === "GET" || ask.method === "HEAD";
+      const answer = await this.#send(request, reads && ask.stay !== true);
       if (answer.response.status !== 401 || answer.url.origin !== base.origin || tries === 3) return answer;
       const again = authorizer.challenged(answer.response, rights, ask.scopes);
       if (again === false) return answer;
@@ -148,7 +151,7 @@ export class Server {
       if (follow) return await this.#transport.sendFollowing(request);
       return { response: await this.#transport.send(request), url: request.url };
     } catch (error) {
-      this.#base = undefined; // it may come back with the other protocol
+      if (!request.signal?.aborted) this.#base = undefined; // it may come back with the other protocol
       throw error;
     }
   }

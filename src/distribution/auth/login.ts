@@ -22,7 +22,7 @@ export async function login(
   const domain = registryDomain(address);
   const base = await (await endpoints.registry(domain)).base(signal);
   const url = new URL("v2/", base);
-  const first = await transport.send({ method: "GET", url, signal, answerMs });
+  const { response: first } = await transport.sendFollowing({ method: "GET", url, signal, answerMs });
   await discard(first);
   let identityToken = "";
   let last = first;
@@ -45,7 +45,8 @@ export async function login(
     } else {
       rights = `Basic ${Buffer.from(`${credentials.username ?? ""}:${credentials.password ?? ""}`).toString("base64")}`;
     }
-    last = await transport.send({ method: "GET", url, headers: { Authorization: rights }, signal, answerMs });
+    const headers = { Authorization: rights };
+    ({ response: last } = await transport.sendFollowing({ method: "GET", url, headers, signal, answerMs }));
     await discard(last);
   }
   if (last.status === 200) return { status: "Login Succeeded", identityToken };

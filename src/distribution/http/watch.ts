@@ -11,6 +11,7 @@ export class Watch {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sourceFailed: Error | undefined;
   #expired = "";
+  #done = false;
 
   constructor(answerMs: number, stallMs: number) {
     this.#answerMs = answerMs;
@@ -32,17 +33,19 @@ export class Watch {
     return this.#sourceFailed;
   }
 
+  /** The answer is here, or the request has failed. */
   stop(): void {
+    this.#done = true;
     clearTimeout(this.#timer);
   }
 
   async *follow(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    this.stop();
+    clearTimeout(this.#timer);
     try {
       for await (const bytes of body) {
         this.#arm(this.#stallMs, `no byte was taken for ${this.#stallMs / 1000}s`);
         yield bytes;
-        this.stop();
+        clearTimeout(this.#timer);
       }
     } catch (error) {
       this.#sourceFailed = error instanceof Error ? error : new Error(String(error));
@@ -53,7 +56,7 @@ export class Watch {
   }
 
   #arm(ms: number, why: string): void {
-    if (this.#abort.signal.aborted) return;
+    if (this.#done || this.#abort.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#expired = why;
       this.#abort.abort();

@@ -189,6 +189,28 @@ test("a blob that ends early without a length is a cut, and five cuts without pr
   expect(blobRequests(server)).toEqual([undefined, "bytes=10-", "bytes=20-", "bytes=30-", "bytes=40-"]);
 });
 
+test("a server that gives crumbs is given up", async () => {
+  await using server = await blobServer((request, response) => {
+    const offset = offsetOf(request);
+    const range = `bytes ${offset}-${offset}/${size}`;
+    response.writeHead(206, { "Content-Length": 1, "Content-Range": range }).end(bytes.subarray(offset, offset + 1));
+  });
+  expect((await failure(download(server, { offsetBytes: 7 }))).message).toBe("the registry gives the blob in crumbs");
+  expect(blobRequests(server)).toEqual(["bytes=7-", "bytes=8-", "bytes=9-", "bytes=10-", "bytes=11-"]);
+});
+
+test("a server that gives parts of its own size is asked until all is here", async () => {
+  await using server = await blobServer((request, response) => {
+    const [offset, end] = [offsetOf(request), Math.min(size, offsetOf(request) + 300_000)];
+    const range = `bytes ${offset}-${end - 1}/${size}`;
+    response
+      .writeHead(206, { "Content-Length": end - offset, "Content-Range": range })
+      .end(bytes.subarray(offset, end));
+  });
+  expect(await download(server, { offsetBytes: 1 })).toEqual(Buffer.from(bytes.subarray(1)));
+  expect(blobRequests(server).length).toBe(4);
+});
+
 test("a blob that is missing or denied is told at once", async () => {
   await using server = await blobServer((_request, response) => refuse(response, 404, "BLOB_UNKNOWN"));
   const error = await failure(download(server));

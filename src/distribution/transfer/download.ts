@@ -43,12 +43,15 @@ export async function* downloadBlob(download: Download): AsyncGenerator<Uint8Arr
     const before = offset;
     try {
       while (offset < descriptor.size) {
+        const partAt = offset;
         for await (const bytes of range(endpoint, descriptor, { offset, signal })) {
           used.add(endpoint);
           offset += bytes.length;
           if (verify) hasher.update(bytes);
           yield bytes;
         }
+        if (offset < descriptor.size && offset - partAt < progressBytes)
+          throw new EngineError("unavailable", "the registry gives the blob in crumbs", { transient: true });
       }
     } catch (error) {
       if (signal?.aborted) throw cancelled();

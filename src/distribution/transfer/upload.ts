@@ -41,9 +41,10 @@ export async function hasBlob(
     at: `${path}/blobs/${digest}`,
     scopes: [scope],
     signal,
+    stay: true, // to where a blob lies one is sent only when it is there
   });
   await discard(response);
-  if (response.status === 200) return true;
+  if (response.status === 200 || (response.status > 300 && response.headers.has("location"))) return true;
   if (response.status === 404) return false;
   throw await answerFailure(response);
 }
@@ -74,12 +75,16 @@ export async function uploadBlob(upload: Upload): Promise<"uploaded" | "mounted"
         throw why;
       };
       if (signal?.aborted) return giveUp(cancelled());
-      const { status } = facts(error);
+      const { status, code = "" } = facts(error);
       // the same bytes in smaller parts, or from where the registry says it is, are no repetition
-      const useful = (status === 413 && step + 1 < chunkSteps.length) || status === 416 || mayRetry(error);
+      const useful =
+        (status === 413 && step + 1 < chunkSteps.length) ||
+        status === 416 ||
+        code.startsWith("BLOB_UPLOAD") || // it has lost the upload
+        mayRetry(error);
       if (!useful) return giveUp(error);
       if (status === 413) step++;
-      const state: Session | undefined = await progress(endpoint, session, signal);
+      let state: Session | undefined = await progress(endpoint, session, signal);
       // the answer to the last request may be what was lost
       if (state === undefined && (await here().catch(() => false))) return "uploaded";
       failures = state !== undefined && state.offset > reached ? 1 : failures + 1;
@@ -87,6 +92,10 @@ export async function uploadBlob(upload: Upload): Promise<"uploaded" | "mounted"
       if (failures >= policy.attempts) return giveUp(error);
       if (failures === 2 && step === 0) step = 1; // a proxy may cut what is too long for it without a word
       if (status !== 413) await pause(error, failures, policy, signal);
+      if (status === 416 && state?.offset === session.offset) {
+        await cancel(endpoint, state); // it wants another place than the one it names
+        state = undefined;
+      }
       session = state;
     }
   }
