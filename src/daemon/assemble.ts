@@ -39,6 +39,7 @@ import { openVolumes } from "../volumes/volumes.ts";
 import type { Config } from "./config-table.ts";
 import { bridgeGateways, createDefaults, logDriver, readSeccompProfile } from "./create-defaults.ts";
 import { listeners } from "./listeners.ts";
+import { startRegistry } from "./registry.ts";
 import { proxiesInForce, registrySettings, takeProxies } from "./registry-settings.ts";
 import { selfCommand } from "./self-command.ts";
 import { stepRunner } from "./step-runner.ts";
@@ -224,6 +225,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     return openedBuildkit;
   };
   undo.defer(async () => (await openedBuildkit)?.[Symbol.dispose]());
+  await startRegistry(config, { logger, undo });
   const api: ApiServer = await serveApi({
     deps: {
       containers,

@@ -328,6 +328,11 @@ export const configTable = {
     fileOnly: true,
     help: "http-proxy, https-proxy and no-proxy in one object",
   }),
+  registry: row({
+    kind: pairs,
+    default: {},
+    help: "Serve a registry too: listen=HOST:PORT, and root=, anonymous=, config= as `berth registry serve` has them",
+  }),
   "registry-certs": row({
     kind: texts(absolute),
     default: ["/etc/docker/certs.d", "/etc/berth/certs.d"],

@@ -161,18 +161,7 @@ webhooks:
 group("hostile", () => {
   test("names and tags that try to leave, or are too long", async () => {
     const before = (await readdir(registry.root)).sort();
-    for (const name of [
-      "..",
-      "%2e%2e/%2e%2e/etc",
-      "a%2fb",
-      "A",
-      "a//b",
-      "-a",
-      "a/",
-      "a".repeat(256),
-      "a%00b",
-      "%ff",
-    ])
+    for (const name of ["..", "%2e%2e/%2e%2e/etc", "a%2fb", "A", "a//b", "-a", "a/", "a".repeat(256), "a%00b", "%ff"])
       for (const path of [`/v2/${name}/blobs/uploads/`, `/v2/${name}/manifests/x`]) {
         const answer = await registry.request(path.endsWith("x") ? "PUT" : "POST", path, { body: "{}" });
         expect([path.slice(0, 60), [400, 404, 405].includes(answer.status)]).toEqual([path.slice(0, 60), true]);
