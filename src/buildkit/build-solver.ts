@@ -1,7 +1,9 @@
+import { nowNs } from "../base/clock.ts";
 import { EngineError } from "../base/errors.ts";
 import type { Builder, BuildRequest, CacheLocation, CacheRecord } from "../build/build.ts";
 import type { BuildContext } from "../build/context/build-context.ts";
 import { maxDockerfileBytes } from "../build/dockerfile/source.ts";
+import type { Vertex } from "../build/graph.ts";
 import { ignorePatterns, readIgnoreFile } from "../spec/ignore-patterns.ts";
 import { openAgentSocket } from "./agent-socket.ts";
 import { type FrontendRequest, readAttributes } from "./attributes.ts";
@@ -119,6 +121,8 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
     await using undo = new AsyncDisposableStack();
     const contexts = await openContexts(job, prepared, undo, signal);
     const exports = undo.use(openExports(session, options.exports, { workRoot: deps.workRoot, signal }));
+    const told = new Set<string>();
+    let idOf: ((vertex: Vertex) => string) | undefined;
     const result = await builder.build({
       id: job.id,
       dockerfile: prepared.dockerfile,
@@ -139,7 +143,20 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
       explain: false,
       caller: job.caller,
       signal,
-      report: (event) => job.progress.add(statusOf(event, prepared.dockerfile)),
+      report(event) {
+        if (event.kind === "vertex" && event.vertex.startedNs > 0n) told.add(event.vertex.id);
+        job.progress.add(statusOf(event, prepared.dockerfile));
+      },
+      planned: (_steps, name) => void (idOf = name),
+      made({ step: { vertex } }) {
+        // steps that a later one's hit made needless are shown like those that were looked up
+        const id = idOf?.(vertex) ?? "";
+        if (id === "" || told.has(id) || vertex.op.kind === "scratch") return;
+        told.add(id);
+        const now = nowNs();
+        const state = { id, name: vertex.name, inputs: [], startedNs: now, completedNs: now, cached: true, error: "" };
+        job.progress.add(statusOf({ kind: "vertex", vertex: state }, prepared.dockerfile));
+      },
     } satisfies BuildRequest);
     await exports.finish();
     const names = exports.references.join(",");
