@@ -107,19 +107,22 @@ interface UploadState {
 
 /** A registry of uploads that remembers what it got; `over` may answer first: a status, or 0 for a broken connection. */
 async function uploadServer(
-  over: (state: UploadState, request: { method: string; url: string; length: number }) => number | undefined = () =>
-    undefined,
+  over: (
+    state: UploadState,
+    request: { method: string; url: string; length: number },
+  ) => number | { status: number; code: string } | undefined = () => undefined,
 ): Promise<ScriptedServer & { state: UploadState }> {
   const state: UploadState = { got: new Uint8Array(), cutAtBytes: Number.POSITIVE_INFINITY };
   const server = await scriptedServer(
     async (request, response) => {
       const { method = "", url = "" } = request;
       const length = Number(request.headers["content-length"] ?? 0);
-      const status = over(state, { method, url, length });
+      const answer = over(state, { method, url, length });
+      const { status, code } = typeof answer === "object" ? answer : { status: answer, code: "DENIED" };
       if (status === 0) return void request.socket.destroy();
       if (status !== undefined) {
         request.resume();
-        return refuse(response, status, "DENIED", { Connection: "close" });
+        return refuse(response, status, code, { Connection: "close" });
       }
       const range = /^(\d+)-/.exec(request.headers["content-range"] ?? "")?.[1];
       if (method === "PATCH" && Number(range ?? 0) !== state.got.length) return refuse(response, 416, "RANGE_INVALID");
@@ -224,6 +227,35 @@ test("an upload that the registry has forgotten begins anew, a lost answer is lo
   expect(calls(losing).slice(-2)).toEqual(["GET", "HEAD"]);
 });
 
+test("an upload that the registry loses while it is sent begins anew; one whose place it mistakes too", async () => {
+  const { bytes, descriptor } = testBlob(200_000, 25);
+  for (const [status, code] of [
+    [404, "BLOB_UPLOAD_UNKNOWN"],
+    [416, "RANGE_INVALID"],
+  ] as const) {
+    let refused = false;
+    await using server = await uploadServer((_state, { method }) => {
+      if (method !== "PATCH" || refused) return undefined;
+      refused = true;
+      return { status, code };
+    });
+    expect(await at("x/y", server.host).pushBlob(descriptor, opener(bytes))).toBe("uploaded");
+    expect(server.state.got).toEqual(Buffer.from(bytes));
+  }
+});
+
+test("a blob that lies elsewhere is there, whatever its address says to a HEAD", async () => {
+  const { descriptor } = testBlob(1000, 26);
+  await using store = await scriptedServer((_request, response) => void response.writeHead(403).end());
+  await using server = await scriptedServer((request, response) => {
+    if (request.url === "/v2/") return void response.end();
+    response.writeHead(307, { Location: `${store.origin}/signed-for-get` }).end();
+  });
+  expect(await at("x/y", server.host).pushBlob(descriptor, never)).toBe("exists");
+  expect(await at("x/y", server.host).has(descriptor.digest)).toBe(true);
+  expect(store.seen).toEqual([]);
+});
+
 test("an upload that the registry cuts again and again ends after the tries that are set", async () => {
   const { bytes, descriptor } = testBlob(200_000, 24);
   await using server = await uploadServer((_state, { method }) => (method === "PATCH" ? 0 : undefined));
@@ -244,9 +276,9 @@ test("no right to push is told in docker's words and not tried again", async () 
 test("an upload address on another host gets the bytes and no rights, one without TLS under TLS nothing", async () => {
   const { bytes, descriptor } = testBlob(100_000, 22);
   let length = 0;
-  await using store = await scriptedServer((_request, response, body) => {
+  await using store = await scriptedServer((request, response, body) => {
     length += body.length;
-    response.writeHead(_request.method === "PATCH" ? 202 : 201, { Location: "/v2/u/2", Range: "0-99999" }).end();
+    response.writeHead(request.method === "PATCH" ? 202 : 201, { Location: "/v2/u/2", Range: "0-99999" }).end();
   });
   await using server = await scriptedServer((request, response) => {
     if (request.headers.authorization === undefined && request.url !== "/v2/")
