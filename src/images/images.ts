@@ -33,11 +33,12 @@ export interface Images extends ImageStore {
   ): Promise<readonly LoadedImage[]>;
   /**
    * One tar that is Docker archive and OCI layout at once, with manifests and compressed layers as they came. With
-   * `platforms` only their images; layers whose chain ids `omit` has are left out, for a receiver that has them.
+   * `platforms` only their images; layers whose chain ids `omit` has are left out, for a receiver that has them;
+   * `onlyOci` makes manifests of Docker's types OCI's, which changes their digests.
    */
   save(
     references: readonly string[],
-    options: Asked & { platforms?: readonly string[]; omit?: ReadonlySet<string> },
+    options: Asked & { platforms?: readonly string[]; omit?: ReadonlySet<string>; onlyOci?: boolean },
   ): Promise<Readable>;
   /** One image as an App Container Image, its layers flattened. */
   saveAci(reference: string, options: Asked & { platform?: string }): Promise<Readable>;

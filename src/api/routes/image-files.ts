@@ -32,7 +32,8 @@ export const imageFileRoutes = {
       const platforms = (body.Platforms ?? []).map(readPlatform);
       if (body.Names.length === 0) throw new EngineError("invalid", "no image names were given");
       const omit = new Set((body.Have ?? []).flatMap((diffIds) => chainIds(diffIds)));
-      return tarReply(deps.images.save(body.Names, { caller, signal, platforms, omit }));
+      const onlyOci = body.OnlyOci ?? false;
+      return tarReply(deps.images.save(body.Names, { caller, signal, platforms, omit, onlyOci }));
     },
   },
 

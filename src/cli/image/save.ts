@@ -21,8 +21,8 @@ export const imageSave = command({
     format: {
       type: "string",
       default: "archive",
-      help: 'Format of the file: "archive" (Docker archive and OCI layout in one), or "aci" (App Container Image, of one image)',
-      complete: ["archive", "aci"],
+      help: 'Format of the file: "archive" (Docker archive and OCI layout in one), "oci" (the same, with manifests of OCI\'s types alone), or "aci" (App Container Image, of one image)',
+      complete: ["archive", "oci", "aci"],
     },
     output: { type: "string", short: "o", help: "Write to a file, instead of STDOUT", complete: "file" },
     platform: {
@@ -47,10 +47,13 @@ async function openArchive(
   const wanted = platform === undefined ? undefined : platformJson(platform);
   switch (format) {
     case "archive":
-    case "docker":
-    case "oci": {
+    case "docker": {
       const { body } = await engine.stream("ImageGetAll", { names: [...names], ...(wanted && { platform: [wanted] }) });
       return body;
+    }
+    case "oci": {
+      const request = { Names: [...names], OnlyOci: true, ...(wanted && { Platforms: [wanted] }) };
+      return (await engine.stream("ImageSavePart", {}, { body: request })).body;
     }
     case "aci": {
       const [name = "", ...more] = names;
@@ -59,7 +62,7 @@ async function openArchive(
       return body;
     }
     default:
-      throw new ExitError(1, `unknown format "${format}": known are archive and aci`);
+      throw new ExitError(1, `unknown format "${format}": known are archive, oci and aci`);
   }
 }
 

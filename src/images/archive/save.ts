@@ -17,6 +17,8 @@ export interface SaveOptions {
   readonly platforms?: readonly string[];
   /** Chain ids that the receiver has: their layers are left out. */
   readonly omit?: ReadonlySet<string>;
+  /** Docker's types become OCI's, for tools that read nothing else: such manifests have other digests then. */
+  readonly onlyOci?: boolean;
   readonly caller: Caller;
   readonly signal?: AbortSignal;
 }
@@ -24,6 +26,8 @@ export interface SaveOptions {
 /** An image as it goes into the archive. */
 interface SavedImage {
   readonly image: BookedImage;
+  /** Digest of the manifest that it came with; that of `manifest` unless this was made OCI's. */
+  readonly digest: string;
   readonly manifest: OciDescriptor;
   readonly manifestBytes: Buffer;
   readonly layers: readonly TravelLayer[];
@@ -40,7 +44,7 @@ interface SavedEntry {
 
 /** One archive that is Docker's (manifest.json) and an OCI layout (index.json) at once; each blob is in it once. */
 export function save(deps: ImageDeps, names: readonly string[], options: SaveOptions): Readable {
-  const entries = choose(deps, names, options.platforms ?? []);
+  const entries = choose(deps, names, options);
   const images = entries.flatMap((entry) => entry.images);
   for (const { layers } of images) for (const layer of layers) if (!isHere(deps, layer)) deps.layers.tar(layer.chainId); // throws, before anything is sent
   const held = hold(
@@ -63,11 +67,16 @@ export function save(deps: ImageDeps, names: readonly string[], options: SaveOpt
 }
 
 /** What the names mean: a repository alone means all its tags, an id means no reference. */
-function choose(deps: ImageDeps, names: readonly string[], platforms: readonly string[]): SavedEntry[] {
+function choose(
+  deps: ImageDeps,
+  names: readonly string[],
+  { platforms = [], onlyOci = false }: SaveOptions,
+): SavedEntry[] {
   const chosen = new Map<string, SavedEntry>();
   const add = (text: string, reference: string | undefined): void => {
     const wanted = (platforms.length > 0 ? platforms : [""]).map((platform) => deps.book.resolve(text, { platform }));
-    const entry = entryOf(deps, wanted, deps.book.targetOf(text), platforms.length === 0);
+    const target = deps.book.targetOf(text);
+    const entry = entryOf(deps, wanted, { target, onlyOci, all: platforms.length === 0 });
     const known = chosen.get(entry.target.digest) ?? entry;
     if (reference !== undefined && !known.references.includes(reference)) known.references.push(reference);
     chosen.set(entry.target.digest, known);
@@ -100,21 +109,43 @@ function tagOf(deps: ImageDeps, name: string): string | undefined {
   return deps.book.pointers().find(({ reference, isDigest }) => !isDigest && reference === tag)?.reference;
 }
 
-/** `wanted` are the images that were asked for, the first one first; with `all` those of the index beside them. */
-function entryOf(deps: ImageDeps, wanted: readonly BookedImage[], target: string, all: boolean): SavedEntry {
+interface Wish {
+  /** Digest of the manifest or index behind the name; empty for none. */
+  readonly target: string;
+  /** All images of an index that are here, not only those that were asked for. */
+  readonly all: boolean;
+  readonly onlyOci: boolean;
+}
+
+/** `wanted` are the images that were asked for, the first one first. */
+function entryOf(deps: ImageDeps, wanted: readonly BookedImage[], wish: Wish): SavedEntry {
+  const { target, all, onlyOci } = wish;
   const { documents } = deps.book;
   const others = all ? deps.book.ofTarget(target).filter(({ id }) => id !== wanted[0]?.id) : [];
-  const [own, ...more] = [...new Set([...wanted, ...others])].map((image) => savedImage(deps, image, target));
+  const [own, ...more] = [...new Set([...wanted, ...others])].map((image) => savedImage(deps, image, wish));
   if (!own) throw new EngineError("internal", "no image to save");
   const alone: SavedEntry = { target: own.manifest, indexes: [], images: [own], references: [] };
   const top = documents.get(target);
   if (top?.document.kind !== "index" || (!all && more.length === 0)) return alone;
   // the blobs of the manifest that the index names may be gone: what is here goes without the index then
   const members = new Set(documents.entries(target).map(({ descriptor }) => descriptor.digest));
-  if (!members.has(own.manifest.digest)) return alone;
-  const images = [own, ...more.filter(({ manifest }) => members.has(manifest.digest))];
+  if (!members.has(own.digest)) return alone;
+  const images = [own, ...more.filter(({ digest }) => members.has(digest))];
+  if (
+    onlyOci &&
+    (top.descriptor.mediaType !== mediaTypes.ociIndex || images.some((one) => one.digest !== one.manifest.digest))
+  )
+    return { ...ociIndexOf(images), images, references: [] };
   const indexes = indexesBelow(deps, target).map((digest) => ({ digest, bytes: documents.bytes(digest) }));
   return { target: top.descriptor, indexes, images, references: [] };
+}
+
+/** A new index of manifests that were changed. */
+function ociIndexOf(images: readonly SavedImage[]): Pick<SavedEntry, "target" | "indexes"> {
+  const manifests = images.map(({ manifest, image }) => ({ ...manifest, platform: platformOf(image) }));
+  const bytes = json({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests });
+  const digest = sha256(bytes);
+  return { target: { mediaType: mediaTypes.ociIndex, digest, size: bytes.length }, indexes: [{ digest, bytes }] };
 }
 
 /** The index itself and those within it that are here. */
@@ -124,17 +155,22 @@ function indexesBelow(deps: ImageDeps, digest: string): string[] {
   return [digest, ...stored.document.value.manifests.flatMap((entry) => indexesBelow(deps, entry.digest))];
 }
 
-/** By the manifest that it came with if all of its blobs are here, else by one over its plain layers. */
-function savedImage(deps: ImageDeps, image: BookedImage, target: string): SavedImage {
-  const kept = keptTravel(deps, image, target);
+/**
+ * By the manifest that it came with under this name if all of its blobs are here, else by one over its plain layers:
+ * compressed layers of an earlier push say nothing to who never heard of that.
+ */
+function savedImage(deps: ImageDeps, image: BookedImage, { target, onlyOci }: Wish): SavedImage {
+  const kept = target === "" ? undefined : keptTravel(deps, image, target);
   if (kept?.layers.every((layer) => isHere(deps, layer)) === true) {
     const { digest, mediaType, bytes } = kept.manifest;
-    return {
-      image,
-      manifest: { mediaType, digest, size: bytes.length },
-      manifestBytes: Buffer.from(bytes),
-      layers: kept.layers,
-    };
+    const { layers } = kept;
+    if (onlyOci && mediaType !== mediaTypes.ociManifest) {
+      const config = { ...kept.value.config, mediaType: mediaTypes.ociConfig };
+      const blobs = layers.map(({ descriptor }) => ({ ...descriptor, mediaType: ociLayerType(descriptor.mediaType) }));
+      return { image, digest, layers, ...ociManifestOf({ ...kept.value, config, layers: blobs }) };
+    }
+    const manifest = { mediaType, digest, size: bytes.length };
+    return { image, digest, manifest, manifestBytes: Buffer.from(bytes), layers };
   }
   const layers = image.chainIds.map((chainId, index) => {
     const digest = image.config.rootfs.diff_ids[index] ?? "";
@@ -142,16 +178,21 @@ function savedImage(deps: ImageDeps, image: BookedImage, target: string): SavedI
     return { descriptor, diffId: digest, chainId };
   });
   const config = { mediaType: mediaTypes.ociConfig, digest: image.id, size: image.configBytes.length };
-  const manifestBytes = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: mediaTypes.ociManifest,
-      config,
-      layers: layers.map(({ descriptor }) => descriptor),
-    }),
-  );
-  const manifest = { mediaType: mediaTypes.ociManifest, digest: sha256(manifestBytes), size: manifestBytes.length };
-  return { image, manifest, manifestBytes, layers };
+  const made = ociManifestOf({ config, layers: layers.map(({ descriptor }) => descriptor) });
+  return { image, layers, digest: made.manifest.digest, ...made };
+}
+
+const ociLayerType = (type: string): string =>
+  type.includes("gzip")
+    ? mediaTypes.ociLayerGzip
+    : type.includes("zstd")
+      ? mediaTypes.ociLayerZstd
+      : mediaTypes.ociLayer;
+
+function ociManifestOf({ config, layers }: { config: OciDescriptor; layers: readonly OciDescriptor[] }) {
+  const manifestBytes = json({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers });
+  const digest = sha256(manifestBytes);
+  return { manifestBytes, manifest: { mediaType: mediaTypes.ociManifest, digest, size: manifestBytes.length } };
 }
 
 async function* archive(

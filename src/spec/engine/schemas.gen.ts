@@ -44,7 +44,7 @@ export const definitions: Readonly<Record<string, BodySchema>> = {
   "Driver": {"Name":"s","Options":{"*":"s"}},
   "ConfigSpec": {"Name":"s","Labels":{"*":"s"},"Data":"s","Templating":"@Driver"},
   "BuildRunRequest": {"Id":"s","FileName":"s","Dockerfile":"s","Remote":"s","Ignore":["s"],"Contexts":{"*":"s"},"Target":"s","BuildArgs":{"*":"s"},"Labels":{"*":"s"},"Platform":"s","NoCache":"b","NoCacheFilter":["s"],"Pull":"b","Network":"s","ExtraHosts":["s"],"Secrets":{"*":"s"},"Ssh":{"*":"s"},"CacheFrom":[{"*":"s"}],"CacheTo":[{"*":"s"}],"Exports":[{"*":"s"}],"Tags":["s"],"Allow":["s"],"ShmSize":"i","Memory":"i","MemorySwap":"i","CpuShares":"i","CpuPeriod":"i","CpuQuota":"i","CpusetCpus":"s","CpusetMems":"s","CgroupParent":"s","Ulimits":[{"Name":"s","Soft":"i","Hard":"i"}],"Explain":"b","Check":"b"},
-  "ImageSavePartRequest": {"Names":["s"],"Platforms":["s"],"Have":[["s"]]},
+  "ImageSavePartRequest": {"Names":["s"],"Platforms":["s"],"OnlyOci":"b","Have":[["s"]]},
   "VolumeRenameRequest": {"Name":"s"},
   "VolumeCopyRequest": {"Name":"s","Snapshot":"s","Labels":{"*":"s"},"DriverOpts":{"*":"s"}},
   "VolumeChangeRequest": {"Labels":{"*":"s"},"Size":"s"},

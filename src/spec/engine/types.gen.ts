@@ -1706,6 +1706,7 @@ export interface ContainerExposure {
 export interface ImageSavePartRequest {
   Names: string[];
   Platforms?: string[] | null | undefined;
+  OnlyOci?: boolean | null | undefined;
   Have?: string[][] | null | undefined;
 }
 
