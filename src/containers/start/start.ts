@@ -156,7 +156,8 @@ async function failed(deps: ContainerDeps, id: string, error: unknown): Promise<
     health: null,
   };
   deps.records.setState(id, isRunning(container.state) ? move(state, "exited", { finishedAtNs: nowNs() }) : state);
-  deps.waiters.exited(id, { exitCode: state.exitCode, error: message });
+  // moby parity: the start itself has told why; clients would print it a second time
+  deps.waiters.exited(id, { exitCode: state.exitCode });
   if (!container.plan.autoRemove) return;
   // The lock is ours: the removal does not take it again.
   await finishRemoval(deps, deps.records.setState(id, move(deps.records.get(id).state, "removing")), {
