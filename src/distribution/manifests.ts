@@ -71,13 +71,16 @@ export async function getManifest(
   return { descriptor: { mediaType: contentType(response), digest, size: bytes.length }, bytes };
 }
 
-/** Writes under a tag or a digest. Gives what the registry stored, which must be what was sent. */
+/**
+ * Writes under a tag or a digest. Gives what the registry stored, which must be what was sent, and the subject that it
+ * has entered the manifest for.
+ */
 export async function putManifest(
   { server, path }: Endpoint,
   reference: string,
   document: { mediaType: string; bytes: Uint8Array },
   { signal }: Cancel,
-): Promise<OciDescriptor> {
+): Promise<{ descriptor: OciDescriptor; subject: string | undefined }> {
   const { response } = await server.expect(
     {
       method: "PUT",
@@ -95,7 +98,10 @@ export async function putManifest(
   const told = response.headers.get("docker-content-digest") ?? "";
   const digest = digestOf(document.bytes, isDigest(told) ? told : isDigest(reference) ? reference : undefined);
   if (isDigest(told) && told !== digest) throw wrongDigest(digest, told);
-  return { mediaType: document.mediaType, digest, size: document.bytes.length };
+  return {
+    descriptor: { mediaType: document.mediaType, digest, size: document.bytes.length },
+    subject: response.headers.get("oci-subject") ?? undefined,
+  };
 }
 
 /** Without parameters; empty for types that say nothing about a manifest. */

@@ -76,6 +76,8 @@ export interface Repository {
     document: { mediaType: string; bytes: Uint8Array },
     options?: Cancel,
   ): Promise<OciDescriptor>;
+  /** What names the manifest as its subject: signatures, bills of materials. */
+  referrers(digest: string, options?: Cancel): Promise<OciDescriptor[]>;
   /** All tags, over as many pages as there are. */
   tags(options?: Cancel): AsyncIterable<string>;
 }

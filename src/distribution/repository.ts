@@ -1,7 +1,7 @@
 import { EngineError } from "../base/errors.ts";
 import type { OciDescriptor } from "../spec/oci/descriptor.ts";
 import { familiarName, familiarReference, type Reference } from "../spec/reference.ts";
-import { isDigest } from "./transfer/digest.ts";
+import { checkDigest, isDigest } from "./transfer/digest.ts";
 import { cancelled } from "./transfer/cancelled.ts";
 import { downloadBlob } from "./transfer/download.ts";
 import type { Endpoint } from "./endpoints.ts";
@@ -9,6 +9,7 @@ import { facts, plain } from "./http/failure.ts";
 import type { Gate } from "./transfer/gate.ts";
 import { pages } from "./listing.ts";
 import { getManifest, headManifest, pullScope, putManifest, type RawManifest } from "./manifests.ts";
+import { addReferrer, asReferrer, listReferrers } from "./referrers.ts";
 import type { Cancel, Repository } from "./registries.ts";
 import { retrying, type RetryPolicy } from "./transfer/retry.ts";
 import { hasBlob, uploadBlob } from "./transfer/upload.ts";
@@ -90,8 +91,19 @@ export function openRepository(options: RepositoryOptions): Repository {
 
     async pushManifest(reference, document, { signal } = {}): Promise<OciDescriptor> {
       const endpoint = await origin();
+      const ask: Cancel = signal ? { signal } : {};
       const insisting = { ...policy, insist: true };
-      return retrying(() => putManifest(endpoint, reference, document, signal ? { signal } : {}), insisting, signal);
+      const written = await retrying(() => putManifest(endpoint, reference, document, ask), insisting, signal);
+      const referrer = asReferrer(document, written.descriptor);
+      if (referrer !== undefined && written.subject === undefined)
+        await addReferrer(endpoint, referrer.descriptor, { ...ask, subject: referrer.subject });
+      return written.descriptor;
+    },
+
+    async referrers(digest, { signal } = {}) {
+      checkDigest(digest);
+      const endpoint = await origin();
+      return retrying(() => listReferrers(endpoint, digest, signal ? { signal } : {}), policy, signal);
     },
 
     async *tags({ signal } = {}) {
