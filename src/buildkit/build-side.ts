@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { BuildRecord } from "../build/build.ts";
 import type { UsageRecordSchema } from "../spec/buildkit/control.gen.ts";
 import type { Job } from "./jobs.ts";
 
@@ -43,6 +44,10 @@ export interface BuildSide {
     solution: Solution | undefined,
     options: { exports: readonly ExportRequest[]; cacheExports: readonly CacheEntry[]; signal: AbortSignal },
   ): Promise<Record<string, string>>;
+  /** Builds of this engine, newest first. */
+  history(): readonly BuildRecord[];
+  /** Forgets a build that ended. Throws not-found. */
+  forget(id: string): void;
   usage(filters: readonly string[]): Promise<readonly Usage[]>;
   prune(
     options: {

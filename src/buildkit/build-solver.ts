@@ -221,6 +221,8 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
         throw buildError(error, prepared.dockerfile);
       }
     },
+    history: () => builder.history(),
+    forget: (id) => builder.forget(id),
     usage: async (filters) => builder.cacheUsage().filter(pruneOptions(filters).matches).map(usageOf),
     async *prune(options, { signal }): AsyncGenerator<Usage> {
       const { matches } = pruneOptions(options.filters);

@@ -5,6 +5,7 @@ import type { BuildkitVersionSchema, WorkerRecordSchema } from "../spec/buildkit
 import type { BuildSide, CacheEntry, ExportRequest, Solution } from "./build-side.ts";
 import { callerKey } from "./connections.ts";
 import { answer, grpcError } from "./grpc-error.ts";
+import { buildHistory } from "./history.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -26,6 +27,14 @@ export function controlService(deps: {
     },
 
     diskUsage: ({ filter }) => answer(async () => ({ record: [...(await builds.usage(filter))] })),
+
+    listenBuildHistory: (request, context) => buildHistory(request, builds.history, context.signal),
+    // what is pinned or finalized makes no difference here: the newest are kept, with nothing behind them to write
+    updateBuildHistory: ({ Ref: id, Delete: remove }) =>
+      answer(() => {
+        if (remove) builds.forget(id);
+        return {};
+      }),
 
     async *prune(request, context) {
       const options = {

@@ -50,6 +50,8 @@ export function statusOf(event: BuildEvent, dockerfile: { fileName: string; text
         ],
       };
     }
+    case "notice":
+      return { warnings: [{ vertex: definitionVertex, level: 1n, short: new TextEncoder().encode(event.text) }] };
     case "explain":
       return {
         logs: [

@@ -262,6 +262,20 @@ describe("buildx", () => {
     expect((await docker(["buildx", "du"])).stdout).toMatch(/Total:\s+0B/);
   });
 
+  it(needsNewerClients("history lists builds, those that failed too, and forgets them"), async () => {
+    good(await build({ Dockerfile: "FROM busybox\nRUN true\n" }));
+    expect((await build({ Dockerfile: "FROM busybox\nRUN false\n" })).status).toBe(1);
+    const listed = (await docker(["buildx", "history", "ls", "--format", "{{.Ref}} {{.Status}}"])).stdout.split("\n");
+    const [failed, done] = [
+      listed.find((line) => line.endsWith("Error")),
+      listed.find((line) => line.endsWith("Completed")),
+    ];
+    expect([failed, done]).toEqual([expect.stringMatching(/\w/), expect.stringMatching(/\w/)]);
+    const id = failed?.split(" ")[0]?.replace(/^.*\//, "") ?? "";
+    good(await docker(["buildx", "history", "rm", id]));
+    expect((await docker(["buildx", "history", "ls", "--format", "{{.Ref}}"])).stdout).not.toContain(id);
+  });
+
   it(needsNewerClients("bake builds several targets of one file"), async () => {
     const root = await context({
       "docker-bake.hcl": `group "default" { targets = ["one", "two"] }
