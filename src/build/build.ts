@@ -90,9 +90,11 @@ export interface MadeStep {
 /** `type=registry,ref=...`, `type=local,src=...,dest=...`, `type=inline`. */
 export interface CacheLocation {
   readonly type: "registry" | "local" | "inline";
-  /** Reference or folder. */
+  /** A reference; of `local` the context in `contexts` that holds the folder. */
   readonly place: string;
   readonly mode: "min" | "max";
+  /** Takes a local cache as a tar. */
+  write?(bytes: Uint8Array): void | Promise<void>;
 }
 
 export type Export =

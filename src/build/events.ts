@@ -6,6 +6,8 @@ export type BuildEvent =
   | { readonly kind: "log"; readonly log: VertexLog }
   | { readonly kind: "progress"; readonly progress: VertexProgress }
   | { readonly kind: "warning"; readonly warning: Warning }
+  /** Something that did not stop the build: a cache that could not be read. */
+  | { readonly kind: "notice"; readonly text: string }
   /** Why a step was not found in the cache, or where it was. Only when it was asked for. */
   | { readonly kind: "explain"; readonly vertexId: string; readonly text: string };
 

@@ -6,6 +6,7 @@ import { newId } from "../base/id.ts";
 import { KeyedLock } from "../base/keyed-lock.ts";
 import type { Database } from "bun:sqlite";
 import { sha256 } from "../images/chain-id.ts";
+import type { Registries } from "../distribution/registries.ts";
 import type { Images } from "../images/images.ts";
 import { Appliers } from "../snapshots/apply/appliers.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
@@ -15,6 +16,9 @@ import { familiarReference, parseReference, withDefaultTag } from "../spec/refer
 import type { BuildRequest, BuildResult, Builder } from "./build.ts";
 import { BuildCache } from "./cache/build-cache.ts";
 import { BuildTables } from "./cache/build-cache.sql.ts";
+import { inlineMember } from "./cache/cache-document.ts";
+import { cacheDocument, exportCache } from "./cache/cache-export.ts";
+import { ImportedCaches } from "./cache/cache-import.ts";
 import { CacheMounts } from "./cache/cache-mounts.ts";
 import { cacheUsage, pruneCache } from "./cache/prune.ts";
 import { KeptContexts } from "./context/kept-contexts.ts";
@@ -41,6 +45,7 @@ export interface BuilderOptions {
   readonly execRoot: string;
   readonly images: Images;
   readonly snapshotter: Snapshotter & LayerStore;
+  readonly registries: Registries;
   readonly runner: StepRunner;
   readonly folderBytes: (folder: string) => Promise<number>;
   readonly settings: () => BuilderSettings;
@@ -115,7 +120,10 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     const signal = AbortSignal.any([request.signal, abort.signal]);
     const record = records.begin(id, request);
     try {
-      const result = await run({ ...request, id, signal }, { solverDeps, images, record });
+      const result = await run(
+        { ...request, id, signal },
+        { solverDeps, images, record, registries: options.registries },
+      );
       record.completed(result.imageId);
       return result;
     } catch (error) {
@@ -185,9 +193,10 @@ interface RunDeps {
   readonly solverDeps: SolverDeps;
   readonly images: Images;
   readonly record: ReturnType<BuildRecords["begin"]>;
+  readonly registries: Registries;
 }
 
-async function run(request: BuildRequest, { solverDeps, images, record }: RunDeps): Promise<BuildResult> {
+async function run(request: BuildRequest, { solverDeps, images, record, registries }: RunDeps): Promise<BuildResult> {
   const file = parseDockerfile(request.dockerfile.text, request.dockerfile.fileName);
   const plan = await toGraph(file, {
     ...request.frontend,
@@ -195,7 +204,18 @@ async function run(request: BuildRequest, { solverDeps, images, record }: RunDep
   });
   for (const warning of plan.warnings) void request.report({ kind: "warning", warning });
   record.planned(plan);
-  const solver = new Solver({ deps: solverDeps, request, buildId: request.id, contextPaths: plan.contextPaths });
+  const imported = new ImportedCaches(
+    { ...solverDeps, images, registries },
+    request,
+    (text) => void request.report({ kind: "notice", text }),
+  );
+  const solver = new Solver({
+    deps: solverDeps,
+    request,
+    buildId: request.id,
+    contextPaths: plan.contextPaths,
+    imported,
+  });
   request.planned?.(plan.steps, (vertex) => solver.idOf(vertex));
   try {
     const target = solver.run(plan.root);
@@ -207,16 +227,23 @@ async function run(request: BuildRequest, { solverDeps, images, record }: RunDep
     ]);
     record.solved(solver);
     const config = configOf(request, plan.image, plan.root, solved);
+    if (request.cacheTo.some(({ type }) => type === "inline") || inlineAsked(request)) {
+      const document = cacheDocument(solverDeps.cache, solver.used, { mode: "min", image: solved.result });
+      config[inlineMember] = Buffer.from(JSON.stringify(document)).toString("base64");
+    }
     const configBytes = Buffer.from(JSON.stringify(config));
     const { imageId, manifestDigest } = await exportResult(
       { request, configBytes, config, solved, images, layers: solverDeps.layers, workRoot: solverDeps.workRoot },
       request.exports,
     );
+    await exportCache({ ...solverDeps, registries }, request, { results: solver.used, image: solved.result });
     return { id: request.id, imageId, manifestDigest, warnings: plan.warnings };
   } finally {
     solver.close();
   }
 }
+
+const inlineAsked = ({ frontend }: BuildRequest): boolean => frontend.buildArgs.get("BUILDKIT_INLINE_CACHE") === "1";
 
 /** Tells the instructions in their order, whatever was made first. */
 async function tellSteps(

@@ -189,6 +189,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     execRoot,
     images,
     snapshotter,
+    registries,
     runner: stepRunner(containers),
     folderBytes: folderSize,
     settings: () => ({

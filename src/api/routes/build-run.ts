@@ -73,6 +73,17 @@ async function runBuild({ deps, body, exchange, caller, signal }: RouteContext<"
   };
   await using opened = new AsyncDisposableStack();
   const { contexts, named } = await openContexts(deps.builder, body, signal, opened);
+  const cacheFrom = [];
+  for (const [index, row] of (body.CacheFrom ?? []).entries()) {
+    const location = cacheLocation(row, "from");
+    if (location.type !== "local") cacheFrom.push(location);
+    else {
+      // the client has sent its folder as a context
+      const name = `cache ${index}`;
+      contexts.set(name, opened.use(deps.builder.kept.open(location.place.replace(/^berth-context:/, ""))));
+      cacheFrom.push({ ...location, place: name });
+    }
+  }
   const dockerfile = await readDockerfile(body, contexts.get(""));
   const frontend = {
     target: body.Target ?? "",
@@ -117,8 +128,11 @@ async function runBuild({ deps, body, exchange, caller, signal }: RouteContext<"
       hostname: frontend.buildArgs.get("BUILDKIT_SANDBOX_HOSTNAME") ?? "",
       limits: limits(body),
       entitlements: new Set(body.Allow ?? []),
-      cacheFrom: (body.CacheFrom ?? []).flatMap((row) => cacheLocation(row, "from")),
-      cacheTo: (body.CacheTo ?? []).flatMap((row) => cacheLocation(row, "to")),
+      cacheFrom,
+      cacheTo: (body.CacheTo ?? []).map((row, index) => ({
+        ...cacheLocation(row, "to"),
+        write: outputTo(send, exports.length + index),
+      })),
       exports,
       explain: body.Explain ?? false,
       caller,
@@ -148,7 +162,7 @@ async function runBuild({ deps, body, exchange, caller, signal }: RouteContext<"
   exchange.end();
 }
 
-type Contexts = ReadonlyMap<string, BuildContext>;
+type Contexts = Map<string, BuildContext>;
 
 /** Opens what the request names: kept contexts by their id, git repositories and URLs by their address. */
 async function openContexts(
@@ -198,6 +212,15 @@ async function readDockerfile(
 /** Pieces of an export's bytes in one line. */
 const outputBytes = 192 * 1024;
 
+const outputTo =
+  (send: (value: unknown) => boolean | Promise<boolean>, index: number) =>
+  async (bytes: Uint8Array): Promise<void> => {
+    for (let at = 0; at < bytes.length; at += outputBytes) {
+      const data = Buffer.from(bytes.subarray(at, at + outputBytes)).toString("base64");
+      if (!(await send({ output: { index, data } }))) throw new EngineError("cancelled", "the client is gone");
+    }
+  };
+
 function readExports(
   body: BuildRunRequest,
   tags: readonly string[],
@@ -206,12 +229,7 @@ function readExports(
   return (body.Exports ?? []).map((row, index): Export => {
     const { type = "", name = "" } = row;
     const references = name === "" ? tags : name.split(",").map(normalTag);
-    const write = async (bytes: Uint8Array): Promise<void> => {
-      for (let at = 0; at < bytes.length; at += outputBytes) {
-        const data = Buffer.from(bytes.subarray(at, at + outputBytes)).toString("base64");
-        if (!(await send({ output: { index, data } }))) throw new EngineError("cancelled", "the client is gone");
-      }
-    };
+    const write = outputTo(send, index);
     switch (type) {
       case "image":
       case "moby":

@@ -66,6 +66,8 @@ export function solveStatus(event: BuildEvent, firstVertex: string, fileName: st
         ],
       };
     }
+    case "notice":
+      return { notice: event.text };
     case "explain":
       return { explain: { vertex: event.vertexId, text: event.text } };
   }

@@ -6,6 +6,7 @@ import { chainIds } from "../../images/chain-id.ts";
 import type { StagedLayer } from "../../snapshots/layers.ts";
 import type { BuildRequest } from "../build.ts";
 import { type CachedResult, chainOf, type LayerRef, type TrailStep } from "../cache/build-cache.ts";
+import type { ImportedCaches } from "../cache/cache-import.ts";
 import type { ContextTree } from "../context/build-context.ts";
 import type { VertexStatus } from "../events.ts";
 import { inputsOf, type SourceOf, type Vertex, reachable } from "../graph.ts";
@@ -44,6 +45,7 @@ export class Solver {
   readonly #waiting: (() => void)[] = [];
   #ended = false;
   readonly #sources: SourceReader;
+  readonly #imported: Pick<ImportedCaches, "find">;
   readonly #abort = new AbortController();
   readonly #signal: AbortSignal;
   readonly used = new Set<CachedResult>();
@@ -55,7 +57,9 @@ export class Solver {
     request: BuildRequest;
     buildId: string;
     contextPaths: ReadonlyMap<string, readonly string[]>;
+    imported: Pick<ImportedCaches, "find">;
   }) {
+    this.#imported = options.imported;
     this.#deps = options.deps;
     this.#request = options.request;
     this.#buildId = options.buildId;
@@ -153,8 +157,10 @@ export class Solver {
   /** A result by what the step is and what its inputs are, without making them. */
   async #byDefinition(vertex: Vertex): Promise<CachedResult | undefined> {
     if (this.#tainted(vertex)) return undefined;
-    const result = this.#deps.cache.find(await this.#definition(vertex));
-    return result && this.#deps.cache.isFresh(result) ? result : undefined;
+    const key = await this.#definition(vertex);
+    const result = this.#deps.cache.find(key);
+    if (result && this.#deps.cache.isFresh(result)) return result;
+    return result ? undefined : this.#imported.find([key]);
   }
 
   /** It, or something below it, shall be made anew: then only what was made anew says what it is. */
@@ -227,7 +233,9 @@ export class Solver {
     });
     const definition = this.#tainted(vertex) ? [] : [await this.#definition(vertex)];
     const keys = [chainKey, contentKey, ...definition];
-    const known = vertex.ignoreCache ? undefined : (cache.find(chainKey) ?? cache.find(contentKey));
+    const known = vertex.ignoreCache
+      ? undefined
+      : (cache.find(chainKey) ?? cache.find(contentKey) ?? (await this.#imported.find([chainKey, contentKey])));
     if (known) {
       const result = await this.#over(vertex, known, chainKey);
       cache.alias(result, result === known ? keys : definition);

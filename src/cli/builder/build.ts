@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { EngineClient } from "../../client/engine-client.ts";
 import type { BuildRunRequest } from "../../spec/engine/types.gen.ts";
+import { ignorePatterns } from "../../spec/ignore-patterns.ts";
 import { command, type FlagValues } from "../command.ts";
 import { ExitError } from "../exit-error.ts";
 import { parseBytes } from "../values/bytes.ts";
@@ -13,7 +14,7 @@ import { type BuildProgress, silentProgress } from "./build-progress.ts";
 import { readBuildArgs, readCaches, readSecrets, readSsh } from "./build-values.ts";
 import { explainFailure, warningLines } from "./failure-text.ts";
 import { readIgnore, sendContext } from "./local-context.ts";
-import { type Output, type OutputSink, readOutputs } from "./outputs.ts";
+import { cacheOutputs, type Output, type OutputSink, readOutputs } from "./outputs.ts";
 import { plainProgress } from "./progress-plain.ts";
 import { treeProgress } from "./progress-tree.ts";
 import { registryConfigHeader } from "./registry-config.ts";
@@ -33,6 +34,7 @@ export const build = command({
   async run({ flags, args: [where = "."], engine, stdin, stdout, stderr, env, signal, configDir }) {
     const progress = chooseProgress(flags, stderr);
     const outputs = readOutputs(flags, stdout);
+    const sinks = [...outputs, ...cacheOutputs(readCaches(flags["cache-to"]))];
     const bytes = { sent: 0 };
     try {
       const request = await makeRequest({ flags, where, engine, stdin, env, signal, outputs }, (count) => {
@@ -45,7 +47,7 @@ export const build = command({
         { body: request, signal, headers: await registryConfigHeader(configDir) },
       );
       const raw = flags.progress === "rawjson" ? (text: string) => void stderr.write(`${text}\n`) : undefined;
-      const { result, error, warnings, logs } = await follow(body, progress, outputs, raw);
+      const { result, error, warnings, logs } = await follow(body, progress, sinks, raw);
       progress.end();
       if (error) throw new ExitError(1, explainFailure(error, { dockerfile: request.Dockerfile, logs }));
       if (!flags.quiet && raw === undefined) stderr.write(warningLines(warnings));
@@ -120,7 +122,13 @@ async function makeRequest(input: RequestInput, sent: (bytes: number) => void): 
     ExtraHosts: flags["add-host"].map((row) => row.replace("=", ":")),
     Secrets: readSecrets(flags.secret, env),
     Ssh: readSsh(flags.ssh, env, engine.host),
-    CacheFrom: readCaches(flags["cache-from"]),
+    CacheFrom: await Promise.all(
+      readCaches(flags["cache-from"]).map(async (row) =>
+        row["type"] === "local" && row["src"] !== undefined
+          ? { ...row, src: await sendContext(engine, folderOf(row["src"]), ignorePatterns([]), { signal, sent }) }
+          : row,
+      ),
+    ),
     CacheTo: readCaches(flags["cache-to"]),
     Exports: outputs.map(({ request }) => request),
     Tags: flags.tag,
@@ -262,6 +270,7 @@ async function follow(
       );
     }
     warnings.push(...(line.warnings ?? []));
+    if (line.notice) process.stderr.write(`WARNING: ${line.notice}\n`);
     progress.take(line, known);
     result = line.result ?? result;
     error = line.error ?? error;

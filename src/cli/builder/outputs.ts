@@ -33,6 +33,13 @@ export function readOutputs(
   return rows.map((row) => open(row, stdout));
 }
 
+/** Where caches of `--cache-to type=local` come to: they follow the outputs in the answer. */
+export const cacheOutputs = (rows: readonly Readonly<Record<string, string>>[]): Output[] =>
+  rows.map((row) => {
+    const dest = row["dest"];
+    return { request: { ...row }, open: dest === undefined ? undefined : () => folderSink(dest) };
+  });
+
 function readRow(text: string): Record<string, string> {
   if (!text.includes("=")) return text === "-" ? { type: "tar", dest: "-" } : { type: "local", dest: text };
   const row: Record<string, string> = {};

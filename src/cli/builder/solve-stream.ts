@@ -11,6 +11,7 @@ export interface SolveLine {
     readonly timestamp: string;
   }[];
   readonly warnings?: readonly { readonly short: string; readonly detail?: readonly string[]; readonly url: string }[];
+  readonly notice?: string;
   readonly explain?: { readonly vertex: string; readonly text: string };
   readonly output?: { readonly index: number; readonly data: string };
   readonly result?: {
