@@ -140,6 +140,8 @@ export class Server {
         const isTlsPort = response.status === 400 && base.protocol === "http:" && failure !== undefined;
         if (!isTlsPort) return base;
       } catch (error) {
+        // certificates of ours that cannot be used are no reason to go without
+        if (error instanceof EngineError && error.kind === "invalid") throw error;
         failure = error;
       }
     }

@@ -1,6 +1,7 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, errorMessage } from "../../base/errors.ts";
 
 /** TLS material for one server, as PEM. */
 export interface ServerTls {
@@ -43,7 +44,7 @@ export function readServerTls(
   for (const folder of options.folders.flatMap((root) => hosts.map((name) => join(root, name)))) {
     const names = namesIn(folder);
     for (const name of names) {
-      if (name.endsWith(".crt")) extra.push(readFileSync(join(folder, name), "utf8"));
+      if (name.endsWith(".crt")) extra.push(readCertificates(join(folder, name)));
       if (name.endsWith(".cert")) pair ??= readPair(folder, name, names);
       if (name.endsWith(".key") && !names.includes(name.replace(/\.key$/, ".cert"))) throw halfPair(name, ".cert");
     }
@@ -55,7 +56,37 @@ export function readServerTls(
 function readPair(folder: string, name: string, names: readonly string[]): { cert: string; key: string } {
   const key = name.replace(/\.cert$/, ".key");
   if (!names.includes(key)) throw halfPair(name, ".key");
-  return { cert: readFileSync(join(folder, name), "utf8"), key: readFileSync(join(folder, key), "utf8") };
+  const cert = readCertificates(join(folder, name));
+  const pair = { cert, key: readPem(join(folder, key)) };
+  let fits: boolean;
+  try {
+    fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(pair.key));
+  } catch (error) {
+    throw new EngineError("invalid", `${join(folder, key)} is no private key: ${errorMessage(error)}`);
+  }
+  if (!fits) throw new EngineError("invalid", `${join(folder, key)} is not the key of the certificate ${name}`);
+  return pair;
+}
+
+/** Looked at here: Bun says of a certificate that it cannot read only that no connection could be made. */
+function readCertificates(path: string): string {
+  const text = readPem(path);
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new EngineError("invalid", `${path} holds no certificate`);
+  try {
+    for (const block of blocks) new X509Certificate(block);
+  } catch (error) {
+    throw new EngineError("invalid", `${path} holds a certificate that cannot be read: ${errorMessage(error)}`);
+  }
+  return text;
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new EngineError("invalid", `cannot read ${path}: ${errorMessage(error)}`);
+  }
 }
 
 function halfPair(name: string, other: string): EngineError {
