@@ -9,6 +9,12 @@ const libc = symbols({
   umask: { args: ["u32"], returns: "u32" },
 });
 
+/** Gives this thread a umask of its own, 0: for a Worker, never for the main thread. */
+export function ownUmask(): void {
+  check("unshare", () => libc.unshare(0x200 /* CLONE_FS */));
+  libc.umask(0);
+}
+
 /**
  * Gives this thread a root, working folder and umask of its own: for a Worker, never for the main thread. From then
  * on only synchronous file calls see them; the asynchronous ones run on other threads.

@@ -32,6 +32,8 @@ const refusal = (work: Promise<unknown>): Promise<string> =>
     () => "no error",
     (error: unknown) => errorMessage(error),
   );
+/** cap_net_raw+ep, linux/capability.h: struct vfs_cap_data of revision 2 */
+const netRaw = Buffer.from("0100000200200000000000000000000000000000", "hex");
 /** A volume with something of everything. */
 async function filled(name: string): Promise<string> {
   const { mountpoint } = await lab.volumes.create({ name, labels: { a: "1" }, caller });
@@ -41,6 +43,7 @@ async function filled(name: string): Promise<string> {
   linkSync(join(mountpoint, "file"), join(mountpoint, "sub/hard"));
   symlinkSync("/etc/passwd", join(mountpoint, "link"));
   setXattr(join(mountpoint, "file"), "user.colour", Buffer.from("red"));
+  setXattr(join(mountpoint, "file"), "security.capability", netRaw);
   Bun.spawnSync(["mknod", join(mountpoint, "null"), "c", "1", "3"]);
   Bun.spawnSync(["mkfifo", join(mountpoint, "fifo")]);
   Bun.spawnSync(["truncate", "-s", "10M", join(mountpoint, "holes")]);
@@ -49,7 +52,9 @@ async function filled(name: string): Promise<string> {
 }
 /** Everything of a tree but access times, as text. */
 const picture = (folder: string): string =>
-  (getXattr(join(folder, "file"), "user.colour")?.toString() ?? "no colour") +
+  ["user.colour", "security.capability"]
+    .map((name) => getXattr(join(folder, "file"), name)?.toString("hex") ?? `no ${name}`)
+    .join(" ") +
   Bun.spawnSync([
     "sh",
     "-c",

@@ -13,16 +13,19 @@ import { type OpenVolumes, openVolumes } from "./volumes.ts";
 /** GNU tar does what the engine's own archives do, but for their care. */
 export const tarArchives: Archives = {
   pack(folderFd) {
-    const { stdout } = Bun.spawnSync(["/bin/tar", "-C", "/proc/self/fd/3", "--xattrs", "--sparse", "-cf", "-", "."], {
-      stdio: ["ignore", "pipe", "ignore", folderFd],
-    });
+    const { stdout } = Bun.spawnSync(
+      ["/bin/tar", "-C", "/proc/self/fd/3", "--xattrs", "--xattrs-include=*", "--sparse", "-cf", "-", "."],
+      {
+        stdio: ["ignore", "pipe", "ignore", folderFd],
+      },
+    );
     closeSync(folderFd);
     const tar = Readable.from([stdout]);
     return { tar, done: new Promise((resolve) => void tar.once("close", resolve)) };
   },
   async unpack(folder, tar) {
     const bytes = await Array.fromAsync<Buffer>(tar);
-    const { exitCode } = Bun.spawnSync(["/bin/tar", "-C", folder, "--xattrs", "-xpf", "-"], {
+    const { exitCode } = Bun.spawnSync(["/bin/tar", "-C", folder, "--xattrs", "--xattrs-include=*", "-xpf", "-"], {
       stdio: [Buffer.concat(bytes), "ignore", "ignore"],
     });
     if (exitCode !== 0) throw new EngineError("invalid", "the archive is broken");

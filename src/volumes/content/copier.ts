@@ -12,14 +12,18 @@ export class Copier {
   #threads = 0;
   #closing: ReturnType<typeof setTimeout> | undefined;
 
-  /** Copies what is in one folder into an empty one, and its attributes; both descriptors stay the caller's. */
-  tree(sourceFd: number, targetFd: number, signal?: AbortSignal): Promise<void> {
-    return this.#ask({ sourceFd, targetFd, what: "tree" }, signal);
+  /** Copies what is in one folder into an empty one, and its attributes; both descriptors stay the caller's. `quiet`: nobody changes the source. */
+  tree(
+    sourceFd: number,
+    targetFd: number,
+    { signal, quiet = false }: { signal?: AbortSignal | undefined; quiet?: boolean } = {},
+  ): Promise<void> {
+    return this.#ask({ sourceFd, targetFd, what: "tree", quiet }, signal);
   }
 
   /** Owner, mode, times and extended attributes of the folder alone. */
   attributes(sourceFd: number, targetFd: number): Promise<void> {
-    return this.#ask({ sourceFd, targetFd, what: "attributes" });
+    return this.#ask({ sourceFd, targetFd, what: "attributes", quiet: false });
   }
 
   /** Waits until all of a folder's file system is on the disk. */
@@ -27,7 +31,7 @@ export class Copier {
     // syncfs(2) takes no O_PATH descriptor
     const fd = openSync(folder, "r");
     try {
-      await this.#ask({ sourceFd: fd, targetFd: fd, what: "sync" });
+      await this.#ask({ sourceFd: fd, targetFd: fd, what: "sync", quiet: false });
     } finally {
       closeSync(fd);
     }

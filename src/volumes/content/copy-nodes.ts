@@ -34,39 +34,47 @@ import { openFlags } from "../../kernel/openat2.ts";
 /** Each level holds two descriptors, and a container may make levels without end. No program names a path this deep. */
 const maxDepth = 2100;
 const folderFlags = openFlags.read | openFlags.directory | openFlags.noFollow;
+const quietFlags = openFlags.read | openFlags.noFollow | openFlags.nonBlock;
 const self = nameBytes(".");
 
 /**
  * Copies what is in one folder into another, both open as descriptors: owners, modes, times, extended attributes, hard
  * links, devices and holes. Only single names below descriptors are opened and no link is followed, so whoever changes
  * the source meanwhile leads nowhere else; what goes away meanwhile is left out. The target must be empty and nobody
- * else's. Blocks long: for a Worker. `stopped` is asked now and then.
+ * else's. Blocks long, and needs a umask of 0: for a Worker. `stopped` is asked now and then; `quiet`: nobody changes
+ * the source, so that a file may be opened without a look at what it is by now.
  */
-export function copyNodes(sourceFd: number, targetFd: number, stopped: () => boolean): void {
-  new NodeCopy(targetFd, stopped).folder(sourceFd, targetFd, "", 0);
+export function copyNodes(
+  sourceFd: number,
+  targetFd: number,
+  { stopped, quiet }: { stopped: () => boolean; quiet: boolean },
+): void {
+  new NodeCopy(targetFd, stopped, quiet).folder(sourceFd, targetFd, "", 0);
 }
 
 /** Gives the target folder owner, mode, times and extended attributes of the source folder. */
 export function copyAttributes(sourceFd: number, targetFd: number): void {
   const stat = statNode(self, sourceFd);
   if (!stat) return;
-  copyXattrs(sourceFd, targetFd);
   chownFd(targetFd, stat.uid, stat.gid);
   chmodFd(targetFd, stat.mode & 0o7777);
+  copyXattrs(sourceFd, targetFd);
   setTimesFd(targetFd, stat.mtimeNs, stat.mtimeNs);
 }
 
 class NodeCopy {
   readonly #rootFd: number;
   readonly #stopped: () => boolean;
+  readonly #quiet: boolean;
   /** Path in the target of what more than one name leads to. */
   readonly #firstName = new Map<string, string>();
   #reflinks = true;
   #seen = 0;
 
-  constructor(rootFd: number, stopped: () => boolean) {
+  constructor(rootFd: number, stopped: () => boolean, quiet: boolean) {
     this.#rootFd = rootFd;
     this.#stopped = stopped;
+    this.#quiet = quiet;
   }
 
   folder(sourceFd: number, targetFd: number, path: string, depth: number): void {
@@ -123,16 +131,18 @@ class NodeCopy {
   }
 
   #file({ sourceFd, targetFd, name, path, stat }: Node): void {
-    const from = openFile(sourceFd, name, path);
-    if (from < 0) return;
+    const from = this.#quiet ? tryOpenAt(sourceFd, name, quietFlags) : openFile(sourceFd, name, path);
+    if (from < 0) return this.#quiet ? gone(-from, path) : undefined;
     try {
-      const to = tryOpenAt(targetFd, name, openFlags.write | openFlags.create | openFlags.exclusive, 0o600);
+      const mode = stat.mode & 0o7777;
+      const to = tryOpenAt(targetFd, name, openFlags.write | openFlags.create | openFlags.exclusive, mode & 0o777);
       if (to < 0) throw failure("create", -to, path);
       try {
         if (stat.sizeBytes > 0) this.#content(from, to, stat, path);
+        // new files are root's: folders get their owners, and set-group-id bits, when their content is there
+        if (stat.uid !== 0 || stat.gid !== 0) chownFd(to, stat.uid, stat.gid);
+        if (mode > 0o777) chmodFd(to, mode); // after the owner, which takes such bits away, and capabilities
         copyXattrs(from, to);
-        chownFd(to, stat.uid, stat.gid);
-        chmodFd(to, stat.mode & 0o7777);
         setTimesFd(to, stat.mtimeNs, stat.mtimeNs);
       } finally {
         closeSync(to);
@@ -148,7 +158,7 @@ class NodeCopy {
       this.#reflinks = false;
     }
     try {
-      if (blocks * 512 >= sizeBytes) this.#range(from, to, Infinity);
+      if (blocks * 512 >= sizeBytes) this.#range(from, to, sizeBytes);
       else this.#sparse(from, to, sizeBytes);
     } catch (error) {
       throw error instanceof SyscallError ? failure(error.call, error.errno, path) : error;

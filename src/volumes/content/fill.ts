@@ -52,7 +52,7 @@ async function copyAndMove(
   const draftFd = openFolder(draft);
   const targetFd = openFolder(target);
   try {
-    await copier.tree(folder, draftFd);
+    await copier.tree(folder, draftFd, { quiet: true }); // the container does not run yet
     for (const name of await readdir(draft, { encoding: "buffer" })) await move(name, draft, target);
     await copier.attributes(folder, targetFd);
   } catch (error) {

@@ -78,7 +78,7 @@ export async function copyFolder(
   try {
     const target = openFolder(to);
     try {
-      await copier.tree(source, target, signal);
+      await copier.tree(source, target, { signal });
     } finally {
       closeSync(target);
     }
