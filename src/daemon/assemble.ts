@@ -144,7 +144,8 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
       forbidden: [dataRoot, execRoot],
     }),
     archives: {
-      pack: (folderFd) => packFrom(folderFd, ["."]),
+      // a copy of a container leaves access lists out, as docker does; an archive of a volume has them
+      pack: (folderFd) => packFrom(folderFd, ["."], ["--xattrs-include=system.posix_acl_*"]),
       unpack: (folder, tar, signal) =>
         unpack({ root: folder, folder: "/", noOverwriteDirNonDir: false, owner: undefined }, tar, signal),
     },
