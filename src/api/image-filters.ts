@@ -23,7 +23,8 @@ export function filterImages(deps: ApiDeps, filters: Filters): Image[] {
         before.every((time) => createdNs(image) < time) &&
         since.every((time) => createdNs(image) > time) &&
         (untilNs === 0n || createdNs(image) < untilNs) &&
-        any(filters, "reference", () => image.references.some(named)),
+        // an image that was pulled by digest has no tag
+        any(filters, "reference", () => image.references.some(named) || image.digests.some(named)),
     )
     .sort((a, b) => Number(createdNs(b) - createdNs(a)))
     .map((image) => (references.length === 0 ? image : { ...image, references: image.references.filter(named) }));

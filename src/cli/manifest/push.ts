@@ -44,8 +44,10 @@ export const manifestPush = command({
     let answer = "";
     for await (const chunk of body) answer += String(chunk);
     const { digest } = JSON.parse(answer) as { digest: string };
-    for (const { Descriptor } of members)
-      stdout.write(`Pushed ref ${repository}@${Descriptor.digest} with digest: ${Descriptor.digest}\n`);
+    // docker tells those that it has to bring to the repository
+    for (const { Ref, Descriptor } of members)
+      if (repositoryOf(Ref) !== repository)
+        stdout.write(`Pushed ref ${repository}@${Descriptor.digest} with digest: ${Descriptor.digest}\n`);
     stdout.write(`${digest}\n`);
     if (flags.purge) lists.remove(list);
   },
