@@ -6,7 +6,7 @@ import { named, testRegistries } from "../../src/distribution/fixtures/registry-
 import { json, type ScriptedServer, scriptedServer } from "../../src/distribution/fixtures/scripted-server.ts";
 import { digestOf } from "../../src/distribution/transfer/digest.ts";
 import { mediaTypes } from "../../src/spec/oci/descriptor.ts";
-import { program, startDaemon, type TestDaemon } from "../harness/daemon.ts";
+import { importBusybox, program, startDaemon, type TestDaemon } from "../harness/daemon.ts";
 import { startDockerRegistry, type TestRegistry } from "../harness/docker-registry.ts";
 import { run, until } from "../harness/run.ts";
 
@@ -249,6 +249,50 @@ test("proxies of the daemon's environment are used for registries and imports, a
     "direct.test",
   ]);
 }, 30_000);
+
+test("a pull whose mirror breaks in the middle goes on at the next one, while the registry is down", async () => {
+  await using store = await startDockerRegistry();
+  await writeFile(join(folder, "pull.json"), "{}");
+  await using puller = await startDaemon({ args: ["--config-file", join(folder, "pull.json")] });
+  await importBusybox(puller);
+  await puller.ok("tag", "busybox", `${store.host}/team/bb:v1`);
+  await puller.ok("push", "-q", `${store.host}/team/bb:v1`);
+  await puller.ok("rmi", `${store.host}/team/bb:v1`, "busybox");
+
+  /** Gives what the store has; the first blobs are cut after `most` bytes, and then there is nothing any more. */
+  const forwarder = (most: number) => {
+    let broken = false;
+    return scriptedServer(async (request, response) => {
+      if (broken) return void response.writeHead(503).end();
+      const answer = await fetch(`http://${store.host}${request.url}`, {
+        method: request.method ?? "GET",
+        headers: {
+          Accept: request.headers.accept ?? "",
+          ...(request.headers.range && { Range: request.headers.range }),
+        },
+      });
+      const bytes = await answer.bytes();
+      response.writeHead(answer.status, Object.fromEntries(answer.headers));
+      if (bytes.length <= most || !request.url?.includes("/blobs/")) return void response.end(bytes);
+      broken = true;
+      response.write(bytes.subarray(0, most), () => setTimeout(() => response.socket?.destroy(), 50));
+    });
+  };
+  await using first = await forwarder(200_000);
+  await using second = await forwarder(Number.POSITIVE_INFINITY);
+  await writeFile(
+    join(folder, "pull.json"),
+    JSON.stringify({ mirrors: { "127.0.0.1:1/team": [`${first.origin}/team`, `${second.origin}/team`] } }),
+  );
+  process.kill(puller.pid(), "SIGHUP");
+  await until("the mirrors are known", async () => {
+    await puller.request("GET", "/v1.41/distribution/127.0.0.1:1/team/bb:v1/json");
+    return first.seen.length > 0;
+  });
+  expect(await puller.ok("pull", "-q", "127.0.0.1:1/team/bb:v1")).toBe("127.0.0.1:1/team/bb:v1");
+  expect(second.seen.some(({ headers }) => headers.range === "bytes=200000-")).toBe(true);
+  expect(await puller.ok("run", "--rm", "--network", "none", "127.0.0.1:1/team/bb:v1", "echo", "whole")).toBe("whole");
+}, 60_000);
 
 test("SIGHUP takes new mirrors, insecure registries and limits", async () => {
   await using second = await scriptedServer((request, response) => {

@@ -57,7 +57,8 @@ export function transportFailure(method: string, url: URL, cause: unknown): Engi
   const text = known ?? (cause instanceof Error ? cause.message : String(cause));
   // a certificate does not get better by asking again
   const transient = !/CERT|VERIFY|EPROTO|ALTNAME|SELF_SIGNED/.test(code);
-  const unreached = /^(ConnectionRefused|ECONNREFUSED|(DNS_)?ENOTFOUND|EHOSTUNREACH|ENETUNREACH|FailedToOpenSocket)$/.test(code);
+  const unreached =
+    /^(ConnectionRefused|ECONNREFUSED|(DNS_)?ENOTFOUND|EHOSTUNREACH|ENETUNREACH|FailedToOpenSocket)$/.test(code);
   return new EngineError(
     "unavailable",
     `${verb(method)} "${shown(url)}": ${plain(text)}`,
@@ -84,6 +85,10 @@ function transportText(code: string, url: URL): string | undefined {
       return `dial tcp: lookup ${url.hostname}: no such host`;
     case "FailedToOpenSocket": // Bun's, where the kernel has no way there
       return `dial tcp ${address}: no connection could be made`;
+    case "ENETUNREACH":
+      return `dial tcp ${address}: connect: network is unreachable`;
+    case "EHOSTUNREACH":
+      return `dial tcp ${address}: connect: no route to host`;
     case "ECONNRESET":
       return "connection reset by peer";
     case "EPROTO":
