@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, readFileSync } from "node:fs";
+import { release } from "node:os";
 import { check, errno, memory, symbols, SyscallError } from "./call.ts";
 import { exitCodeOfStatus } from "./wait.ts";
 
@@ -50,6 +51,12 @@ export function openIdentified(pid: number, identity: string): number | undefine
   }
   closeSync(pidfd);
   return undefined;
+}
+
+/** Whether exitCodeOfPidfd can know: Linux >= 6.15. */
+export function pidfdsTellExits(version = release()): boolean {
+  const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
+  return major > 6 || (major === 6 && minor >= 15);
 }
 
 const info = memory(64);

@@ -2,7 +2,8 @@ import { closeSync, constants, mkdirSync, openSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { join } from "node:path";
 import { EngineError, errorMessage } from "../base/errors.ts";
-import { openIdentified, pidfdState, processIdentity } from "../kernel/pidfd.ts";
+import { openIdentified, pidfdState, pidfdsTellExits, processIdentity } from "../kernel/pidfd.ts";
+import { ProcEvents } from "../kernel/proc-events.ts";
 import { becomeSubreaper } from "../kernel/prctl.ts";
 import { anyZombie, reap } from "../kernel/wait.ts";
 import { openStream } from "./attach-client.ts";
@@ -89,6 +90,8 @@ class MonitorClient implements ConnectedMonitor {
   #inherits = false;
   #seenZombie: number | undefined;
   #strayTimer: Timer | undefined;
+  /** While there is no monitor, on kernels whose pidfds tell no exit code. */
+  #events: ProcEvents | undefined;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -290,8 +293,12 @@ class MonitorClient implements ConnectedMonitor {
     this.#reapStraysLater();
     // until a successor has them open, output that waits in the pipes of a process that ends is kept by these
     const spare = this.#openOutputs();
+    // and who ends meanwhile may be nobody's of ours: the monitor of an earlier daemon had another parent
+    this.#events ??= pidfdsTellExits() ? undefined : ProcEvents.open();
     this.#connection = this.#reconnect().finally(() => {
       for (const fd of spare) closeSync(fd);
+      this.#events?.close();
+      this.#events = undefined;
     });
     const connection = this.#connection;
     connection.catch((error: unknown) => {
@@ -316,7 +323,7 @@ class MonitorClient implements ConnectedMonitor {
       for (const process of processes)
         for (const { pid } of [process.identity, ...process.execs.map((exec) => exec.identity)]) this.#orphans.add(pid);
       // codes of those that ended meanwhile go ahead of the adoption that asks for them
-      for (const ended of this.#reapOrphans()) await connection.call("reaped", ended);
+      for (const ended of [...this.#reapOrphans(), ...this.#seenExits()]) await connection.call("reaped", ended);
       const { gone } = await this.#adopt(connection, processes);
       for (const exit of gone) this.#take(exit);
     }
@@ -387,6 +394,11 @@ class MonitorClient implements ConnectedMonitor {
       this.#orphans.delete(pid);
     }
     return found;
+  }
+
+  /** Orphans whose end the kernel told, and nobody of ours had to reap. */
+  #seenExits(): { pid: number; exitCode: number }[] {
+    return (this.#events?.exits() ?? []).filter(({ pid }) => this.#orphans.delete(pid));
   }
 
   #take(event: WireEvent): void {

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { processIdentity } from "../kernel/pidfd.ts";
+import { Reaper } from "./reaper.ts";
 
 /** Runs in a pid namespace of its own, where the next pid can be chosen without disturbing anybody. */
 const program = `
@@ -51,3 +53,22 @@ test("a process that has the pid of one that ended unasked is not taken for ende
   expect(errors).toBe("");
   expect(said).toBe("nothing\n");
 }, 30_000);
+
+test.each([true, false])(
+  "the code of a process that somebody else reaps is known, by pidfd (%p) or by the kernel's news",
+  async (pidfdsTell) => {
+    // the grandchild waits for a file, and its parent reaps it
+    const file = `/tmp/berth-reap-${process.pid}-${pidfdsTell}`;
+    const script = `sh -c 'while [ ! -f ${file} ]; do sleep 0.01; done; exit 23' & echo $!; wait`;
+    const parent = Bun.spawn(["sh", "-c", script], { stdin: "ignore", stdout: "pipe" });
+    const reader = parent.stdout.getReader();
+    const pid = Number(new TextDecoder().decode((await reader.read()).value));
+    const { promise, resolve } = Promise.withResolvers<number | undefined>();
+    const reaper = new Reaper({ pidfdsTell });
+    expect(reaper.watchForeign(pid, processIdentity(pid), resolve)).toEqual({ alive: true });
+    await Bun.write(file, "");
+    await parent.exited;
+    expect(await promise).toBe(23);
+    await Bun.file(file).delete();
+  },
+);

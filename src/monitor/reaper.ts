@@ -1,6 +1,7 @@
 import { closeSync } from "node:fs";
 import { SyscallError } from "../kernel/call.ts";
-import { exitCodeOfPidfd, exitCodeOfZombie, openIdentified, pidfdState } from "../kernel/pidfd.ts";
+import { exitCodeOfPidfd, exitCodeOfZombie, openIdentified, pidfdState, pidfdsTellExits } from "../kernel/pidfd.ts";
+import { ProcEvents } from "../kernel/proc-events.ts";
 import { anyZombie, reap } from "../kernel/wait.ts";
 import { runtimePids } from "../runtime/invoke.ts";
 
@@ -29,8 +30,12 @@ export class Reaper {
   readonly #foreign = new Map<number, Foreign>();
   readonly #told = new Map<number, number>();
   #timer: Timer | undefined;
+  /** The kernel's news of all exits, as long as there are foreign processes whose pidfd tells no code. */
+  #events: ProcEvents | undefined;
+  readonly #pidfdsTell: boolean;
 
-  constructor() {
+  constructor(options: { pidfdsTell?: boolean } = {}) {
+    this.#pidfdsTell = options.pidfdsTell ?? pidfdsTellExits();
     process.on("SIGCHLD", () => this.scan());
   }
 
@@ -59,6 +64,7 @@ export class Reaper {
       return { alive: false, exitCode };
     }
     this.#foreign.set(pid, { pidfd, onExit, goneAtMs: 0 });
+    if (!this.#pidfdsTell) this.#events ??= ProcEvents.open();
     this.#timer ??= setInterval(() => this.look(), 200);
     return { alive: true };
   }
@@ -103,6 +109,8 @@ export class Reaper {
 
   /** Looks whether processes of others have ended. */
   look(): void {
+    for (const { pid, exitCode } of this.#events?.exits() ?? [])
+      if (this.#foreign.has(pid)) this.#told.set(pid, exitCode);
     for (const [pid, entry] of [...this.#foreign]) {
       const state = pidfdState(entry.pidfd);
       if (state === "alive") continue;
@@ -117,7 +125,12 @@ export class Reaper {
 
   #codeOf(pid: number, pidfd: number): number | undefined {
     // the descriptor is of this very process; what the daemon told may be of an earlier one with its pid
-    return exitCodeOfPidfd(pidfd) ?? this.#told.get(pid) ?? exitCodeOfZombie(pid) ?? childCode(pid);
+    return (
+      (this.#pidfdsTell ? exitCodeOfPidfd(pidfd) : undefined) ??
+      this.#told.get(pid) ??
+      exitCodeOfZombie(pid) ??
+      childCode(pid)
+    );
   }
 
   #dropForeign(pid: number): void {
@@ -128,6 +141,8 @@ export class Reaper {
     if (this.#foreign.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#events?.close();
+    this.#events = undefined;
   }
 
   #check(pid: number): void {
