@@ -6,7 +6,7 @@ import { parseDigest } from "./digest.ts";
 import { noSpace, syncFolder, writeChunks } from "./write.ts";
 
 const flushBytes = 512 * 1024; // registries' chunks are small: one write for many
-const readBytes = 1024 * 1024;
+const readBytes = 256 * 1024;
 
 /** What a blob must be. */
 export interface Wanted {
@@ -112,13 +112,14 @@ export class Receiving implements AsyncDisposable {
   }
 
   /**
-   * The bytes from the first on as they arrive. Ends after the last when they are verified; throws `cancelled` when
+   * The bytes from the first on as they arrive; each piece is valid until the next one is asked for. Ends after the last when they are verified; throws `cancelled` when
    * that does not come to pass.
    */
   async *follow(options: { signal?: AbortSignal } = {}): AsyncGenerator<Buffer, void> {
     const file = await open(this.#state === "verified" ? `/proc/self/fd/${this.#file.fd}` : this.#path, "r");
     try {
       let at = 0;
+      const memory = Buffer.allocUnsafe(readBytes);
       for (;;) {
         options.signal?.throwIfAborted();
         if (at === this.#writtenBytes) {
@@ -128,11 +129,10 @@ export class Receiving implements AsyncDisposable {
           await this.#grown.promise;
           continue;
         }
-        const buffer = Buffer.allocUnsafe(Math.min(readBytes, this.#writtenBytes - at));
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+        const { bytesRead } = await file.read(memory, 0, Math.min(readBytes, this.#writtenBytes - at), at);
         if (bytesRead === 0) throw new EngineError("internal", `${this.wanted.digest} was cut while it was received`);
         at += bytesRead;
-        yield buffer.subarray(0, bytesRead);
+        yield memory.subarray(0, bytesRead);
       }
     } finally {
       await file.close();

@@ -1,11 +1,19 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { EngineError } from "../base/errors.ts";
 
-/** Writes all of the chunks at the end of a file. */
+/** Writes all of the chunks at the end of a file, without a copy of them. */
 export async function writeChunks(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
-  const [first] = chunks;
-  const bytes = chunks.length === 1 && first ? first : Buffer.concat(chunks);
-  for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
+  let left = chunks.filter(({ length }) => length > 0);
+  while (left.length > 0) {
+    let { bytesWritten } = await file.writev(left);
+    // a signal or a disk that is nearly full leaves a part
+    const rest: Uint8Array[] = [];
+    for (const chunk of left) {
+      if (bytesWritten < chunk.length) rest.push(bytesWritten === 0 ? chunk : chunk.subarray(bytesWritten));
+      bytesWritten = Math.max(0, bytesWritten - chunk.length);
+    }
+    left = rest;
+  }
 }
 
 /** A full disk in words; other errors as they are. */

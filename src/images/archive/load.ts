@@ -33,11 +33,17 @@ export async function load(deps: ImageDeps, tar: Readable, options: LoadOptions)
   const platforms = (options.platforms ?? []).map((text) => parsePlatform(text));
   const { first, whole } = await withHead(decompress(tar));
   if (isAci(first)) return loadAci(deps, whole, options);
-  const diffIds = new Set(deps.layers.layers().map((chainId) => deps.layers.size(chainId).diffId));
+  const layers = deps.layers.layers().map((chainId) => deps.layers.size(chainId));
+  const diffIds = new Set(layers.map(({ diffId }) => diffId));
+  const rebuildable = new Set(layers.filter(({ irregular }) => !irregular).map(({ diffId }) => diffId));
   await using archive = await ImageArchive.receive(whole, {
     content: deps.content,
     layers: deps.layers,
-    isKnown: (digest) => diffIds.has(digest) || diffIds.has(deps.book.layers.get(digest)?.diffId ?? ""),
+    known(digest) {
+      const diffId = deps.book.layers.get(digest)?.diffId ?? digest;
+      if (rebuildable.has(digest) || (rebuildable.has(diffId) && deps.content.has(digest))) return "bytes";
+      return diffIds.has(diffId) ? "content" : undefined;
+    },
     progress: ({ name, current, total }) => {
       if (!options.quiet) options.report({ id: layerName(name), status: "Loading layer", current, total });
     },

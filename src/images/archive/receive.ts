@@ -33,8 +33,11 @@ interface Received extends Member {
 export interface ReceiveOptions {
   readonly content: ContentStore;
   readonly layers: LayerStore;
-  /** Whether the content of a layer's blob is here already, by the digest in the member's name: it is not unpacked. */
-  readonly isKnown: (digest: string) => boolean;
+  /**
+   * What is here of a layer's blob, by the digest in the member's name: with its content it need not be unpacked, with
+   * its bytes too not even kept.
+   */
+  readonly known: (digest: string) => "bytes" | "content" | undefined;
   /** Told as layers come in. */
   readonly progress: (member: { name: string; current: number; total: number }) => void;
   readonly signal?: AbortSignal;
@@ -176,7 +179,7 @@ export class ImageArchive implements AsyncDisposable {
 
   /** A plain layer goes straight to its place; what is compressed is kept as it came, and unpacked beside that. */
   async #receive(member: AsyncIterable<Uint8Array>, path: string, sizeBytes: number): Promise<Received> {
-    const { content, isKnown, signal } = this.#options;
+    const { content, signal } = this.#options;
     const iterator = member[Symbol.asyncIterator]();
     const first = await peek(iterator);
     const named = namedDigest(path);
@@ -184,7 +187,9 @@ export class ImageArchive implements AsyncDisposable {
     const isPacked = packing === "gzip" || packing === "zstd";
     const isTar = packing === "plain" && first.subarray(257, 262).toString("latin1") === "ustar";
     const whole = rest(first, iterator);
-    const isNew = named === undefined || !isKnown(named);
+    const known = named === undefined ? undefined : this.#options.known(named);
+    if (known === "bytes" && named !== undefined) return { digest: await digestOf(whole, named), sizeBytes, isPacked };
+    const isNew = known === undefined;
     if (isTar && isNew && named?.startsWith("sha512:") !== true) return this.#receiveTar(whole, path, sizeBytes);
     const spool = await content.spool(whole, {
       sizeBytes,
@@ -249,6 +254,14 @@ function namedDigest(path: string): string | undefined {
 function legacyName(path: string): string | undefined {
   const hex = /^([0-9a-f]{64})(?:\.json)?$/.exec(path)?.[1];
   return hex && `sha256:${hex}`;
+}
+
+/** The digest of bytes that are not needed, by the algorithm of the one that they should have. */
+async function digestOf(chunks: AsyncIterable<Uint8Array>, named: string): Promise<string> {
+  const [algorithm = ""] = named.split(":");
+  const hash = new Bun.CryptoHasher(algorithm === "sha512" ? "sha512" : "sha256");
+  for await (const chunk of chunks) hash.update(chunk);
+  return `${algorithm}:${hash.digest("hex")}`;
 }
 
 /** The first block or more; less only at the end. */
