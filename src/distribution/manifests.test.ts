@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { mediaTypes } from "../spec/oci/descriptor.ts";
 import { failure } from "./fixtures/bytes.ts";
 import { named, testRegistries } from "./fixtures/registry-settings.ts";
-import { refuse, type ScriptedServer, scriptedServer } from "./fixtures/scripted-server.ts";
+import { json, refuse, type ScriptedServer, scriptedServer } from "./fixtures/scripted-server.ts";
 import { digestOf } from "./transfer/digest.ts";
 
 const manifest = Buffer.from('{"schemaVersion":2,"text":"the manifest"}');
@@ -52,6 +52,22 @@ test("a head that does not tell all is followed by a get, whose bytes tell", asy
     expect((await at(server).resolve("v1")).digest).toBe(digest);
     expect(methods(server)).toBe("HEAD GET");
   }
+});
+
+test("a limit of the registry is told in its words, after the tries that are set", async () => {
+  await using server = await scriptedServer((request, response) =>
+    request.url === "/v2/"
+      ? void response.end()
+      : json(response, 429, {
+          errors: [{ code: "TOOMANYREQUESTS", message: "You have reached your pull rate limit." }],
+        }),
+  );
+  const error = await failure(at(server).resolve("v1"));
+  expect([error.kind, error.message]).toEqual([
+    "unavailable",
+    "toomanyrequests: You have reached your pull rate limit.",
+  ]);
+  expect(methods(server)).toBe("HEAD GET HEAD GET");
 });
 
 test("a manifest that is not its digest is refused, asked for by digest or announced by the registry", async () => {

@@ -40,7 +40,8 @@ export async function headManifest(
     signal,
   });
   await discard(response);
-  if (response.status === 429 || response.status >= 500) throw await answerFailure(response);
+  // a 429 says in its body what the limit is
+  if (response.status >= 500) throw await answerFailure(response);
   if (response.status !== 200) return undefined;
   const digest = response.headers.get("docker-content-digest") ?? "";
   const size = Number(response.headers.get("content-length") ?? Number.NaN);
