@@ -20,6 +20,8 @@ export const enginePackages = [
 
 /** Programs that only tests use. */
 export const testPackages = [
+  { package: "docker-compose", program: "docker-compose", why: "tests of builds with compose v1" },
+  { package: "git", program: "git", why: "tests of builds from repositories" },
   { package: "tcpdump", program: "tcpdump", why: "tests that no packet of an internal network leaves it" },
   { package: "containernetworking-plugins", program: "../lib/cni/bridge", why: "tests of the cni network driver" },
   { package: "skopeo", program: "skopeo", why: "tests of images and registries with another client" },

@@ -84,11 +84,7 @@ export function dispatchTransfer(state: StageState, instruction: Transfer): void
   );
   const title = instruction.text.replace(/^\S+/, word);
   state.add({ kind: "files", base: state.vertex, action, link: instruction.link }, title, instruction);
-  // moby parity: an absolute destination is shown as it was written, a relative one joined to the working directory
-  const place = destination.startsWith("/")
-    ? destination
-    : `${cleaned.replace(/(.)\/$/, "$1")}${destination.endsWith("/") ? "/" : ""}`;
-  layerStep(state, `${shown} # buildkit`, (content) => [word, ...flags, content, "in", `${place} `].join(" "));
+  layerStep(state, `${shown} # buildkit`, (content) => [word, ...flags, content, "in", `${destination} `].join(" "));
 }
 
 function sourceOf(state: StageState, instruction: Transfer): SourceOf {

@@ -141,17 +141,21 @@ export class Solver {
       return { layers: op.layers, cached: true, trail: [], result: null };
     }
     this.#signal.throwIfAborted();
-    const found = await this.#byDefinition(vertex);
+    let startedNs = nowNs();
+    const own = async <T>(work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        const placed = atVertex(error, vertex);
+        this.#tell(vertex, { startedNs, completedNs: nowNs(), error: errorMessage(placed) });
+        throw placed;
+      }
+    };
+    const found = await own(() => this.#byDefinition(vertex));
     if (found) return this.#hit(vertex, found);
-    const inputs = inputsOf(vertex);
-    await Promise.all(inputs.map((input) => this.solve(input)));
-    const startedNs = nowNs();
-    try {
-      return await this.#byContent(vertex, startedNs);
-    } catch (error) {
-      this.#tell(vertex, { startedNs, completedNs: nowNs(), error: errorMessage(error) });
-      throw error;
-    }
+    await Promise.all(inputsOf(vertex).map((input) => this.solve(input)));
+    startedNs = nowNs();
+    return own(() => this.#byContent(vertex, startedNs));
   }
 
   /** A result by what the step is and what its inputs are, without making them. */
@@ -182,7 +186,11 @@ export class Solver {
     const { op } = vertex;
     if (op.kind === "scratch") return "scratch";
     if (op.kind === "image") return keyOf("image", chainOf(op.layers));
-    return this.#key("definition", vertex, (input) => this.#definition(input), false);
+    try {
+      return await this.#key("definition", vertex, (input) => this.#definition(input), false);
+    } catch (error) {
+      throw atVertex(error, vertex); // its own place, not that of what is made over it
+    }
   }
 
   /** The key of a step, its inputs named by `name`; with `content` files of stages are named by their digest. */
@@ -364,6 +372,17 @@ export class Solver {
       },
     });
   }
+}
+
+/** The error of a step, with its place in the file. */
+function atVertex(error: unknown, vertex: Vertex): unknown {
+  if (!(error instanceof EngineError) || error.detail["line"] !== undefined || !vertex.place) return error;
+  return new EngineError(
+    error.kind,
+    error.message,
+    { ...error.detail, line: vertex.place.line, vertex: vertex.name },
+    { cause: error },
+  );
 }
 
 /** The layers with one more on top. */
