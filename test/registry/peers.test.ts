@@ -285,7 +285,11 @@ remotes: [{prefix: "up/", upstream: "${upstream}", fresh: 0}]
     );
     expect((await cache.request("POST", "/v2/up/some/image/blobs/uploads/")).status).toBe(405);
     await cache.pushImage("own/app", "one", "not a cache");
+    const listTags = async () =>
+      ((await (await cache.request("GET", "/v2/up/some/image/tags/list")).json()) as { tags: string[] }).tags;
+    expect(await listTags()).toEqual(["late", "one"]);
     await upstream.stop();
+    expect(await listTags()).toEqual(["one"]);
     await skopeo(
       "copy",
       "-q",

@@ -2,7 +2,7 @@ import { EngineError } from "../../base/errors.ts";
 import { revokeRefreshTokens } from "../auth/refresh-tokens.ts";
 import type { Grant } from "../auth/rights.ts";
 import { createRobot, listRobots, removeRobot, robotPrefix } from "../auth/robots.ts";
-import type { Task } from "./routes.ts";
+import type { Task } from "./task.ts";
 
 const shown = ({ pattern, actions }: Grant) => ({ repositories: pattern, actions });
 

@@ -32,6 +32,12 @@ export class Body {
     return new Body(value as Record<string, unknown>);
   }
 
+  /** For the audit log: everything but passwords. */
+  get summary(): string {
+    const { password: _, ...rest } = this.#members;
+    return Object.keys(rest).length === 0 ? "" : ` ${JSON.stringify(rest).slice(0, 2000)}`;
+  }
+
   has(name: string): boolean {
     return this.#members[name] !== undefined && this.#members[name] !== null;
   }

@@ -1,6 +1,6 @@
 import { EngineError } from "../../base/errors.ts";
 import { addRule, listRules, removeRule, retire } from "../policy/retention.ts";
-import type { Task } from "./routes.ts";
+import type { Task } from "./task.ts";
 
 export function setQuota({ exchange, body }: Task): void {
   exchange.services.quotas.set(body.text("prefix"), body.whole("bytes"));

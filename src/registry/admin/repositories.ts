@@ -1,4 +1,4 @@
-import type { Task } from "./routes.ts";
+import type { Task } from "./task.ts";
 
 const pageRows = 500;
 

@@ -3,6 +3,7 @@ import { json } from "../http/answer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { Refusal } from "../refusal.ts";
 import { Body } from "./body.ts";
+import type { Task } from "./task.ts";
 import { listRepositories } from "./repositories.ts";
 import {
   changePassword,
@@ -23,14 +24,6 @@ import {
   runRetention,
   setQuota,
 } from "./policies.ts";
-
-/** What an operation of administration gets. */
-export interface Task {
-  readonly exchange: Exchange;
-  readonly body: Body;
-  /** The last part of the path, where the operation has one. */
-  readonly name: string;
-}
 
 /** Gives what is answered as JSON; undefined is an empty object. */
 type Operation = (task: Task) => unknown;
@@ -79,7 +72,11 @@ export async function administer(exchange: Exchange, path: readonly string[]): P
     const body = await Body.of(request);
     const result = await operation({ exchange, body, name });
     if (request.method !== "GET")
-      services.core.tell({ action: "admin", caller, note: `${request.method} ${path.join("/")}` });
+      services.core.tell({
+        action: "admin",
+        caller,
+        note: `${request.method} ${path.join("/")}${exchange.query.size > 0 ? `?${exchange.query}` : ""}${body.summary}`,
+      });
     return json(result ?? {}, { "Cache-Control": "no-store" });
   } catch (error) {
     if (error instanceof Refusal || !(error instanceof EngineError)) throw error;

@@ -57,6 +57,24 @@ export class PullThrough implements AsyncDisposable {
     return finding;
   }
 
+  /** The first tags of the upstream; undefined where it does not answer, or does not have the repository. */
+  async tags(repository: string, limit: number): Promise<string[] | undefined> {
+    const upstream = this.#remotes.upstream(repository);
+    if (upstream === undefined) return undefined;
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(askMs)]);
+    const tags: string[] = [];
+    try {
+      for await (const tag of upstream.repository.tags({ signal })) {
+        tags.push(tag);
+        if (tags.length >= limit) break;
+      }
+      return tags;
+    } catch (error) {
+      this.#core.log.warn("an upstream did not list its tags", { upstream: upstream.name, error: errorMessage(error) });
+      return undefined;
+    }
+  }
+
   /** Bytes of a blob that a manifest of the repository names; undefined where none does. */
   knownSize(repository: string, digest: string): number | undefined {
     return this.#core.db

@@ -7,7 +7,7 @@ import type { Services } from "../services.ts";
 import { asRefusal, empty, json, refusalAnswer } from "./answer.ts";
 import { deleteBlob, getBlob } from "./blobs.ts";
 import type { Exchange } from "./exchange.ts";
-import { listReferrers, listRepositories, listTags } from "./lists.ts";
+import { listReferrers, listRepositories, listTags, listUpstreamTags } from "./lists.ts";
 import { getManifest, pushManifest, removeManifest } from "./manifests.ts";
 import { route, type Target } from "./router.ts";
 import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } from "./uploads.ts";
@@ -78,7 +78,7 @@ function dispatch(exchange: Exchange, target: Target): Response | Promise<Respon
       if (method === "DELETE") return cancelUpload(exchange, target);
       break;
     case "tags":
-      if (isRead) return listTags(exchange, target);
+      if (isRead) return tagsOf(exchange, target);
       break;
     case "referrers":
       if (isRead) return listReferrers(exchange, target);
@@ -97,6 +97,13 @@ function dispatch(exchange: Exchange, target: Target): Response | Promise<Respon
       break;
   }
   throw new Refusal("UNSUPPORTED");
+}
+
+function tagsOf(exchange: Exchange, target: { repository: string }): Response | Promise<Response> {
+  const { cache } = exchange.services;
+  return cache?.covers(target.repository) === true
+    ? listUpstreamTags(exchange, target, cache)
+    : listTags(exchange, target);
 }
 
 const addressed = ({ query, caller }: Exchange) => ({ query, address: caller.address });

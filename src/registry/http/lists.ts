@@ -1,5 +1,6 @@
 import { repositoriesAfter, repositoryId } from "../books/repositories.ts";
 import { mediaTypes } from "../../spec/oci/descriptor.ts";
+import type { PullThrough } from "../cache/pull-through.ts";
 import { checkDigest } from "../names.ts";
 import { tagsAfter } from "../manifests/manifests.ts";
 import { referrersIndex, referrersOf } from "../manifests/referrers.ts";
@@ -21,6 +22,30 @@ export function listTags(exchange: Exchange, { repository }: { repository: strin
   const found = tagsAfter(services.core.db, id, { last: query.get("last") ?? "", limit: limit + 1 });
   const tags = found.slice(0, limit).map(({ name }) => name);
   const more = limit > 0 && found.length > limit;
+  return json(
+    { name: repository, tags },
+    more ? nextPage(`/v2/${repository}/tags/list`, { last: tags.at(-1) ?? "", limit }) : {},
+  );
+}
+
+/** As listTags(), of a repository of another registry: its tags and those that are here, in one page. */
+export async function listUpstreamTags(
+  exchange: Exchange,
+  { repository }: { repository: string },
+  cache: PullThrough,
+): Promise<Response> {
+  const { services, query } = exchange;
+  exchange.need(repository, "pull");
+  const limit = pageLimit(query, maxTags);
+  const id = repositoryId(services.core.db, repository);
+  const here = id === undefined ? [] : tagsAfter(services.core.db, id, { last: "", limit: maxTags });
+  const there = await cache.tags(repository, maxTags);
+  if (there === undefined && id === undefined)
+    throw new Refusal("NAME_UNKNOWN", undefined, { detail: { name: repository } });
+  const last = query.get("last") ?? "";
+  const all = [...new Set([...here.map(({ name }) => name), ...(there ?? [])])].filter((name) => name > last).sort();
+  const tags = all.slice(0, limit);
+  const more = limit > 0 && all.length > limit;
   return json(
     { name: repository, tags },
     more ? nextPage(`/v2/${repository}/tags/list`, { last: tags.at(-1) ?? "", limit }) : {},
