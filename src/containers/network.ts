@@ -1,6 +1,6 @@
 import { EngineError } from "../base/errors.ts";
-import type { Sandbox } from "../networks/network.ts";
-import type { Caller } from "../spec/caller.ts";
+import type { Attachment, Sandbox } from "../networks/network.ts";
+import { type Caller, engineCaller } from "../spec/caller.ts";
 import type { EndpointSettings } from "../spec/engine/types.gen.ts";
 import type { Container } from "./container.ts";
 import { attachment, checkEndpoints } from "./create/network.ts";
@@ -48,6 +48,29 @@ export async function connectNetwork(
     deps.records.change(id, { plan, request: container.request });
     throw error;
   }
+}
+
+/** After a start of the daemon: networks that the container shall have and has not are connected; a crash came between. */
+export async function finishConnects(deps: ContainerDeps, id: string): Promise<void> {
+  if (missing(deps, id).length === 0) return;
+  using _lock = await deps.locks.acquire(id, { timeoutMs: lockTimeoutMs, what: `container ${id}` });
+  for (const wanted of missing(deps, id)) {
+    const container = deps.records.get(id);
+    if (!container.state.sandbox) return;
+    const plan = sandboxPlan(container);
+    const sandbox = await deps.networks.connect(container.state.sandbox, plan, wanted, { caller: engineCaller });
+    await keepSandbox(deps, container, sandbox, engineCaller);
+  }
+}
+
+function missing(deps: ContainerDeps, id: string): readonly Attachment[] {
+  const { plan, state } = deps.records.get(id);
+  if (!isLive(state) || !state.sandbox || !["bridge", "networks"].includes(plan.network.mode)) return [];
+  const { endpoints } = state.sandbox;
+  return plan.network.attachments.filter(
+    ({ network }) =>
+      !endpoints.some(({ networkName, networkId }) => networkName === network || networkId.startsWith(network)),
+  );
 }
 
 /** Takes a container off a network. `force` does it even for a container that is gone (the API looks it up). */

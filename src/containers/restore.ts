@@ -10,6 +10,7 @@ import { type ContainerDeps, lockTimeoutMs } from "./deps.ts";
 import { cgroupsPath } from "./oci/cgroup.ts";
 import { containerExited, planRestart, settle } from "./exits.ts";
 import type { HealthChecks } from "./health/health.ts";
+import { finishConnects } from "./network.ts";
 import { finishRemoval } from "./remove/removal.ts";
 import { removeBundle } from "./start/bundle.ts";
 import { createProcess } from "./start/process.ts";
@@ -36,15 +37,20 @@ export async function restoreContainers(deps: ContainerDeps, health: HealthCheck
   fault("restore.after-adopt");
   const running = new Set(adopted);
   await discardStrangers(deps, running);
-  await deps.networks.restore(
+  const changed = await deps.networks.restore(
     new Map(
       live
         .filter(({ id }) => running.has(id))
         .flatMap(({ id, state }): [string, Sandbox][] => (state.sandbox ? [[id, state.sandbox]] : [])),
     ),
   );
+  for (const [id, sandbox] of changed) deps.records.setState(id, { ...deps.records.get(id).state, sandbox });
   fault("restore.after-networks");
   await letGo(deps, live);
+  for (const { id } of live)
+    finishConnects(deps, id).catch((error: unknown) =>
+      deps.settings.log("error", "a network that was being connected is not", { id, error: errorMessage(error) }),
+    );
   for (const { id } of live) freezerState(deps, id);
   for (const { id, state } of live) if (state.updating) applyLater(deps, id);
   for (const container of live) health.begin(container.id);

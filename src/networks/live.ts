@@ -8,6 +8,8 @@ import type { Attachment, Sandbox, SandboxPlan } from "./network.ts";
 import type { ChangeCommand } from "./sandbox/commands.ts";
 import { type AttachedEndpoint, gatewayOf, sandboxOf, type SandboxRow } from "./sandbox/sandbox-row.ts";
 
+export type LiveParts = Pick<CreateParts, "catalog" | "kernel" | "sandboxes" | "firewall">;
+
 /** Attaches a running container to one more network. Docker's texts. */
 export async function connect(
   parts: CreateParts,
@@ -84,9 +86,34 @@ export async function disconnect(
     row.endpoints.filter((other) => other !== endpoint),
     plan,
   );
-  await change(parts, row, next, { add: [], remove: [endpoint] });
+  await change(parts, row, next, { add: [], remove: [endpoint.interfaceName] });
   release(parts, endpoint);
   parts.sandboxes.publishEvents("disconnect", next, wish.caller, [endpoint]);
+  return sandboxOf(next);
+}
+
+/**
+ * A connect or disconnect was cut by the engine's end: what the row and the container's own state do not both have is
+ * taken away, in the kernel too. Gives the sandbox as it is then; undefined = both agree.
+ */
+export async function reconcile(parts: LiveParts, row: SandboxRow, sandbox: Sandbox): Promise<Sandbox | undefined> {
+  const kept = row.endpoints.filter(({ id }) => sandbox.endpoints.some((other) => other.id === id));
+  const lost = sandbox.endpoints.filter(({ id }) => !row.endpoints.some((other) => other.id === id));
+  const cut = row.endpoints.filter((endpoint) => !kept.includes(endpoint));
+  if (cut.length + lost.length === 0 || row.path === "") return undefined;
+  for (const endpoint of cut) await parts.sandboxes.unplug(row, endpoint).catch(() => undefined); // it may never have been plugged in
+  const gatewayNetworkId = gatewayOf(kept)?.networkId ?? "";
+  const next = { ...row, endpoints: kept, gatewayNetworkId, ports: gatewayNetworkId === "" ? [] : row.ports };
+  const present = (await parts.kernel.call({ op: "links", path: row.path })) as readonly { name: string }[];
+  const names = new Set([...cut, ...lost].map(({ interfaceName }) => interfaceName));
+  for (const { interfaceName } of kept) names.delete(interfaceName);
+  await change(parts, row, next, {
+    add: [],
+    remove: present.map(({ name }) => name).filter((name) => names.has(name)),
+    // which of them the kernel has is not known
+    routes: true,
+  });
+  for (const endpoint of cut) release(parts, endpoint);
   return sandboxOf(next);
 }
 
@@ -110,23 +137,23 @@ function withEndpoints(
 }
 
 async function change(
-  parts: CreateParts,
+  parts: LiveParts,
   row: SandboxRow,
   next: SandboxRow,
-  links: { add: readonly AttachedEndpoint[]; remove: readonly AttachedEndpoint[] },
+  links: { add: readonly AttachedEndpoint[]; remove: readonly string[]; routes?: boolean },
 ): Promise<void> {
   const { sandboxes } = parts;
   sandboxes.replace(row, next);
   try {
     fault("network.change.after-row");
-    const moved = row.gatewayNetworkId !== next.gatewayNetworkId;
+    const moved = links.routes === true || row.gatewayNetworkId !== next.gatewayNetworkId;
     const gateway = next.endpoints.find(({ networkId }) => networkId === next.gatewayNetworkId);
     const routes = [gateway?.ipv4Gateway ?? "", gateway?.ipv6Gateway ?? ""].filter((text) => text !== "");
     const nothing = { ...sandboxes.publishCommand(next), holds: [], elements: [] };
     const command: ChangeCommand = {
       path: row.path,
       add: links.add.flatMap((endpoint) => sandboxes.link(next, endpoint, false) ?? []),
-      remove: links.remove.map(({ interfaceName }) => interfaceName),
+      remove: links.remove,
       gateways:
         moved && gateway !== undefined ? routes.map((route) => ({ name: gateway.interfaceName, gateway: route })) : [],
       unpublish: moved ? sandboxes.publishCommand(row) : nothing,
@@ -134,6 +161,7 @@ async function change(
       ...sandboxes.egress(next),
     };
     await parts.kernel.call({ op: "change", change: command });
+    fault("network.change.after-kernel");
     if (moved) await sandboxes.moveRelays(row, next);
     await sandboxes.tellNames(next);
   } catch (error) {
@@ -149,7 +177,7 @@ async function change(
   }
 }
 
-function release({ catalog }: CreateParts, endpoint: AttachedEndpoint): void {
+function release({ catalog }: LiveParts, endpoint: AttachedEndpoint): void {
   catalog.release(endpoint.networkId, endpoint.ipv4);
   catalog.release(endpoint.networkId, endpoint.ipv6);
 }

@@ -137,8 +137,11 @@ export interface Networks {
   open(plan: SandboxPlan, options: { caller: Caller; signal?: AbortSignal }): Promise<Sandbox>;
   /** Undoes open. Idempotent. */
   close(containerId: string, options: { caller: Caller }): Promise<void>;
-  /** Compares the kernel with what should be: `live` sandboxes stay (missing rules are put back), others are removed. */
-  restore(live: ReadonlyMap<string, Sandbox>): Promise<void>;
+  /**
+   * Compares the kernel with what should be: `live` sandboxes stay (missing rules are put back), others are removed.
+   * Gives those that are not as they were: a connect or disconnect was cut and is undone.
+   */
+  restore(live: ReadonlyMap<string, Sandbox>): Promise<ReadonlyMap<string, Sandbox>>;
   list(): readonly Network[];
   /** By full id, exact name, id prefix. not-found `network x not found`. */
   get(reference: string): Network;

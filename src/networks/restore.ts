@@ -3,6 +3,7 @@ import { parseCidr } from "../base/ip.ts";
 import type { Catalog } from "./catalog.ts";
 import { boxOf } from "./dns/box-of.ts";
 import type { ResolverClient } from "./dns/resolver-client.ts";
+import { reconcile } from "./live.ts";
 import type { NetworkStore } from "./network.sql.ts";
 import type { Sandbox } from "./network.ts";
 import type { Firewall } from "./publish/firewall.ts";
@@ -21,8 +22,11 @@ export interface RestoreParts {
   readonly log: (text: string) => void;
 }
 
-/** Makes rows, namespaces, ports and rules agree with the containers that live. */
-export async function restore(parts: RestoreParts, live: ReadonlyMap<string, Sandbox>): Promise<void> {
+/** Makes rows, namespaces, ports and rules agree with the containers that live. Gives the sandboxes that had to change. */
+export async function restore(
+  parts: RestoreParts,
+  live: ReadonlyMap<string, Sandbox>,
+): Promise<ReadonlyMap<string, Sandbox>> {
   const { sandboxes, kernel, firewall, log } = parts;
   for (const row of [...sandboxes.rows.values()]) {
     if (!live.has(row.containerId)) await sandboxes.discard(row);
@@ -37,9 +41,20 @@ export async function restore(parts: RestoreParts, live: ReadonlyMap<string, San
   const rows = [...sandboxes.rows.values()];
   await kernel.call({ op: "sweep", directory: parts.directory, keep: rows.map(({ path }) => path), bridges: [] });
   await firewall.install();
+  const changed = new Map<string, Sandbox>();
+  for (const [containerId, sandbox] of live) {
+    const row = sandboxes.rows.get(containerId);
+    if (row === undefined) continue;
+    try {
+      const now = await reconcile(parts, row, sandbox);
+      if (now !== undefined) changed.set(containerId, now);
+    } catch (error) {
+      log(`networks of container ${row.containerName} cannot be put right: ${errorMessage(error)}`);
+    }
+  }
   // Containers that run need not wait for it: they have the resolver that they had.
   parts.resolver
-    .sync(rows.flatMap((row) => boxOf(row, parts.catalog) ?? []))
+    .sync([...sandboxes.rows.values()].flatMap((row) => boxOf(row, parts.catalog) ?? []))
     .catch((error: unknown) => log(errorMessage(error)));
   lookAtPlugs(parts, rows).catch((error: unknown) => log(errorMessage(error)));
   for (const row of rows) {
@@ -50,6 +65,7 @@ export async function restore(parts: RestoreParts, live: ReadonlyMap<string, San
       log(`a port of container ${row.containerName} is used by another program as well: ${errorMessage(error)}`);
     }
   }
+  return changed;
 }
 
 /** Drivers that let others plug in compare what is there with what should be; nobody waits for it. */

@@ -137,7 +137,7 @@ export class Sandboxes {
   /** When it resolves, the container's names do: for itself and for the others on its networks. */
   async tellNames(row: SandboxRow): Promise<void> {
     const { resolver, catalog } = this.#parts;
-    const box = boxOf(row, catalog);
+    const box = boxOf(row, catalog, { served: resolver.serves(row.containerId) });
     if (box === undefined) resolver.drop(row.containerId);
     else await resolver.put(box);
   }

@@ -3,11 +3,14 @@ import type { Catalog } from "../catalog.ts";
 import type { AttachedEndpoint, SandboxRow } from "../sandbox/sandbox-row.ts";
 import type { Box, Place } from "./protocol.ts";
 
-/** What the resolver must know of a sandbox; undefined when no network of it has names. */
-export function boxOf(row: SandboxRow, catalog: Catalog): Box | undefined {
+/**
+ * What the resolver must know of a sandbox; undefined when no network of it has names. `served`: it had one before, and
+ * its programs have read resolv.conf: they go on being answered.
+ */
+export function boxOf(row: SandboxRow, catalog: Catalog, { served = false } = {}): Box | undefined {
   if (row.path === "") return undefined;
   const named = row.endpoints.filter(({ dnsNames }) => dnsNames.length > 0);
-  if (named.length === 0) return undefined;
+  if (named.length === 0 && !served) return undefined;
   // The way out is looked at first, as with the routes.
   const places = named
     .toSorted(

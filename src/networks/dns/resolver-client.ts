@@ -56,6 +56,11 @@ export class ResolverClient {
     }
   }
 
+  /** Whether the container is one of those that ask the resolver. */
+  serves(id: string): boolean {
+    return this.#boxes.has(id);
+  }
+
   /** Forgets a container's names. Nobody waits for it. */
   drop(id: string): void {
     if (!this.#boxes.delete(id) || this.#connection === undefined) return;
@@ -78,7 +83,10 @@ export class ResolverClient {
       await this.#ask(socket, { op: "sync", boxes });
       return;
     }
-    await this.#connected();
+    // One that is opened now is told everything as it is; one that was open is told here.
+    const open = this.#connection !== undefined;
+    const socket = await this.#connected();
+    if (open) await this.#ask(socket, { op: "sync", boxes: [...this.#boxes.values()] });
   }
 
   /** Lets go of the resolver, which goes on. With `end` it ends, too. */

@@ -11,6 +11,17 @@ const tcpListen = "0A"; // include/net/tcp_states.h
 
 /** The program whose socket is in the way of a port, as far as /proc tells. Only for error messages: it scans all processes. */
 export function findHolder(hold: PortHold): PortHolder | undefined {
+  // The kernel writes these files piece by piece: while sockets come and go one may be left out.
+  for (let look = 0; look < looks; look += 1) {
+    const holder = lookForHolder(hold);
+    if (holder !== undefined) return holder;
+  }
+  return undefined;
+}
+
+const looks = 3;
+
+function lookForHolder(hold: PortHold): PortHolder | undefined {
   const inodes = new Set<string>();
   for (const family of ["", "6"]) {
     for (const line of lines(`/proc/net/${hold.protocol}${family}`)) {
