@@ -279,13 +279,13 @@ export const configTable = {
     help: "Option of the default log driver (name=value)",
   }),
   "max-concurrent-downloads": row({
-    kind: whole(1),
+    kind: whole(),
     default: 3,
     reloadable: true,
     help: "Layers that are downloaded at a time",
   }),
   "max-concurrent-uploads": row({
-    kind: whole(1),
+    kind: whole(),
     default: 5,
     reloadable: true,
     help: "Layers that are uploaded at a time",

@@ -10,8 +10,9 @@ export const registrySettings = (config: Config, environment: ProxySettings): Re
   insecure: config["insecure-registry"],
   certificateFolders: config["registry-certs"],
   proxies: proxiesInForce(config, environment),
-  maxDownloads: config["max-concurrent-downloads"],
-  maxUploads: config["max-concurrent-uploads"],
+  // moby parity: 0 is the default
+  maxDownloads: config["max-concurrent-downloads"] || defaultRegistrySettings.maxDownloads,
+  maxUploads: config["max-concurrent-uploads"] || defaultRegistrySettings.maxUploads,
   attempts: config["max-download-attempts"],
   stallMs: config["registry-stall-timeout"] * 1000,
 });

@@ -319,7 +319,8 @@ test("settings that cannot be are named with their place", async () => {
     [{ mirrors: { "https://ghcr.io": [] } }, "invalid prefix of a registry"],
     [{ mirrors: [] }, "must be an object"],
     [{ proxies: { "http-proxi": "x" } }, "unknown key http-proxi"],
-    [{ "max-concurrent-downloads": 0 }, "at least 1"],
+    [{ "max-concurrent-downloads": -1 }, "at least 0"],
+    [{ "max-download-attempts": 0 }, "at least 1"],
     [{ "registry-mirrors": ["https://user@x"] }, "may hold neither query, fragment nor user"],
   ] as const) {
     await writeFile(file, JSON.stringify(settings));
