@@ -6,6 +6,7 @@ import { openRegistry } from "./open.ts";
 
 /** `berth registry serve`: serves until SIGTERM or SIGINT; gives the exit status. */
 export async function runRegistry(argv: readonly string[]): Promise<number> {
+  process.umask(0o077); // the socket, the books and the blobs are their owner's alone
   const log = new Logger({ level: "info", format: process.stderr.isTTY ? "text" : "json" });
   process.on("unhandledRejection", (reason) =>
     log.error("a promise was rejected and nobody looked", { cause: reason }),

@@ -87,7 +87,7 @@ export async function openRegistry(options: RegistryOptions, log: Logger): Promi
     uploads,
     access,
     users,
-    tokens: { db: store.db, access, signer },
+    tokens: { db: store.db, access, users, signer },
     metrics,
     admit,
     manifestRules: {

@@ -231,6 +231,38 @@ describe("a registry that is killed", () => {
   }
 });
 
+test("a registry that is told to stop lets a pull and a push end that have begun, and takes no others", async () => {
+  await using own = await startRegistry();
+  const blob = random(30_000_000);
+  const digest = await own.pushBlob("stop", blob);
+  const pull = await own.request("GET", `/v2/stop/blobs/${digest}`);
+  const location = await begin(own, "stop");
+  const { promise: stopping, resolve: stops } = Promise.withResolvers<void>();
+  const push = own.request("PUT", `${location}?digest=${digest}`, {
+    body: new ReadableStream({
+      async start(controller) {
+        controller.enqueue(blob.subarray(0, 1_000_000));
+        await stopping;
+        controller.enqueue(blob.subarray(1_000_000));
+        controller.close();
+      },
+    }),
+  });
+  await until("the push has begun", async () => (await sizeOf(own, location)) >= 0);
+  const stopped = own.stop();
+  await until("nobody else is served", () =>
+    own.request("GET", "/v2/", { keepalive: false }).then(
+      () => false,
+      () => true,
+    ),
+  );
+  stops();
+  expect(digestOf(await pull.bytes())).toBe(digest);
+  expect((await push).status).toBe(201);
+  await stopped;
+  expect(await own.log()).toContain("the registry stops");
+});
+
 test("a second registry on the same root is refused, naming it", async () => {
   const { program } = await import("../harness/daemon.ts");
   const second = await run([...program, "registry", "serve", "--root", registry.root, "--listen", "127.0.0.1:0"], {

@@ -70,6 +70,7 @@ export async function administer(exchange: Exchange, path: readonly string[]): P
   if (operation === undefined) throw new Refusal("UNSUPPORTED", "there is no such operation", { status: 404 });
   try {
     const body = await Body.of(request);
+    exchange.patient(); // a collection
     const result = await operation({ exchange, body, name });
     if (request.method !== "GET")
       services.core.tell({

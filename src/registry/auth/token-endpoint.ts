@@ -4,6 +4,7 @@ import { Refusal } from "../refusal.ts";
 import type { Access, Identity } from "./access.ts";
 import { type RepositoryAction, repositoryActions } from "./caller.ts";
 import { issueRefreshToken, refreshSubject } from "./refresh-tokens.ts";
+import type { Users } from "./users.ts";
 import { type TokenAccess, tokenLifetimeS, type TokenSigner } from "./token-signer.ts";
 
 const maxScopes = 64; // a push that mounts names a handful
@@ -12,6 +13,7 @@ const maxFormBytes = 64 * 1024;
 export interface TokenDesk {
   readonly db: Database;
   readonly access: Access;
+  readonly users: Users;
   readonly signer: TokenSigner;
 }
 
@@ -47,6 +49,7 @@ async function granted(desk: TokenDesk, form: URLSearchParams, address: string):
       return desk.access.checkPassword(form.get("username") ?? "", form.get("password") ?? "", address);
     case "refresh_token": {
       const subject = refreshSubject(desk.db, form.get("refresh_token") ?? "");
+      await desk.users.refresh(); // somebody may have taken the line out of the file
       if (subject === undefined) throw new Refusal("UNAUTHORIZED", "the refresh token is not valid: log in again");
       return desk.access.identityOf(subject);
     }

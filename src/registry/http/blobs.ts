@@ -79,7 +79,8 @@ export function deleteBlob(exchange: Exchange, { repository, digest }: BlobTarge
     if (db.query("DELETE FROM links WHERE repository = ? AND digest = ?").run(id, digest).changes === 0)
       throw unknownBlob(digest);
   }).immediate();
-  tell({ action: "delete", caller: exchange.caller, repository, target: { digest } });
+  const mediaType = "application/octet-stream";
+  tell({ action: "delete", caller: exchange.caller, repository, target: { digest, mediaType } });
   return empty(202, { "Docker-Content-Digest": digest });
 }
 

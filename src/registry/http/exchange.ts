@@ -8,6 +8,8 @@ export interface Exchange {
   readonly services: Services;
   /** Everything behind the question mark. */
   readonly query: URLSearchParams;
+  /** The request has come whole, and its answer may take long: the connection is not idle meanwhile. */
+  patient(): void;
   /** Throws UNAUTHORIZED or DENIED unless the caller may do all of this to the repository. */
   need(repository: string, ...actions: RepositoryAction[]): void;
 }

@@ -12,8 +12,14 @@ import { getManifest, pushManifest, removeManifest } from "./manifests.ts";
 import { route, type Target } from "./router.ts";
 import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } from "./uploads.ts";
 
+/** Where a request came from; an empty address is the local socket. */
+export interface From {
+  readonly address: string;
+  readonly patient: () => void;
+}
+
 /** Answers one request; never rejects. */
-export async function handle(services: Services, request: Request, address: string): Promise<Response> {
+export async function handle(services: Services, request: Request, { address, patient }: From): Promise<Response> {
   const startedAt = performance.now();
   let kind = "unknown";
   let answer: Response;
@@ -30,6 +36,7 @@ export async function handle(services: Services, request: Request, address: stri
       request,
       caller,
       services,
+      patient,
       query: new URLSearchParams(queryStart < 0 ? "" : request.url.slice(queryStart + 1)),
       need(repository: string, ...actions: RepositoryAction[]) {
         if (actions.every((action) => caller.may(action, repository))) return;

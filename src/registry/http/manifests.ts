@@ -111,17 +111,18 @@ export function removeManifest(exchange: Exchange, target: ManifestTarget): Resp
   const { repository, reference } = target;
   exchange.need(repository, "delete");
   const byDigest = isDigest(reference);
-  const digest = db
+  const { digest, mediaType } = db
     .transaction(() => {
       const id = repositoryId(db, repository);
       if (id === undefined) throw unknown(target);
       const digest = byDigest ? reference : tagged(exchange, id, reference);
-      if (digest === undefined || manifestByDigest(db, repository, digest) === undefined) throw unknown(target);
+      const manifest = digest === undefined ? undefined : manifestByDigest(db, repository, digest);
+      if (digest === undefined || manifest === undefined) throw unknown(target);
       for (const name of byDigest ? tagsOf(exchange, id, digest) : [reference])
         services.manifestRules.checkTag(repository, name, { old: digest, new: "" });
       if (!byDigest) {
         db.query("DELETE FROM tags WHERE repository = ? AND name = ?").run(id, reference);
-        return digest;
+        return manifest;
       }
       const index = neededBy(db, id, digest);
       if (index !== undefined)
@@ -130,10 +131,10 @@ export function removeManifest(exchange: Exchange, target: ManifestTarget): Resp
           detail: { digest, manifest: index },
         });
       deleteManifest(db, id, digest);
-      return digest;
+      return manifest;
     })
     .immediate();
-  const about = byDigest ? { digest } : { digest, tag: reference };
+  const about = byDigest ? { digest, mediaType } : { digest, mediaType, tag: reference };
   tell({ action: "delete", caller, repository, target: about });
   return empty(202, { "Docker-Content-Digest": digest });
 }

@@ -61,13 +61,22 @@ function serve(services: Services, where: Where): Bun.Server<undefined> {
   } as const;
   try {
     if ("unix" in where)
-      return Bun.serve({ ...common, unix: where.unix, fetch: (request) => handle(services, request, "") });
+      return Bun.serve({
+        ...common,
+        unix: where.unix,
+        fetch: (request, server) =>
+          handle(services, request, { address: "", patient: () => server.timeout(request, 0) }),
+      });
     return Bun.serve({
       ...common,
       ...where,
       idleTimeout: idleTimeoutS,
       reusePort: false, // a second registry on the port would take half of the requests
-      fetch: (request, server) => handle(services, request, server.requestIP(request)?.address ?? "unknown"),
+      fetch: (request, server) =>
+        handle(services, request, {
+          address: server.requestIP(request)?.address ?? "unknown",
+          patient: () => server.timeout(request, 0),
+        }),
     });
   } catch (cause) {
     const what = "unix" in where ? where.unix : `${where.hostname}:${where.port}`;

@@ -70,6 +70,7 @@ async function complete(exchange: Exchange, target: UploadTarget, digest: string
   const range = readContentRange(request.headers);
   if (request.body !== null)
     await services.uploads.append(repository, id, { stream: bodyOf(request), ...(range !== undefined && { range }) });
+  exchange.patient(); // a large blob on its way to the disk or the object store
   const sizeBytes = await services.uploads.finish(repository, id, digest);
   const uploaded = { digest, sizeBytes, mediaType: "application/octet-stream" };
   services.core.tell({ action: "push", caller, repository, target: uploaded });
