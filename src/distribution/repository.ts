@@ -5,7 +5,7 @@ import { checkDigest, isDigest } from "./transfer/digest.ts";
 import { cancelled } from "./transfer/cancelled.ts";
 import { downloadBlob } from "./transfer/download.ts";
 import type { Endpoint } from "./endpoints.ts";
-import { facts, plain } from "./http/failure.ts";
+import { facts, isServersFault, plain } from "./http/failure.ts";
 import type { Gate } from "./transfer/gate.ts";
 import { pages } from "./listing.ts";
 import { getManifest, headManifest, pullScope, putManifest, type RawManifest } from "./manifests.ts";
@@ -53,7 +53,7 @@ export function openRepository(options: RepositoryOptions): Repository {
       } catch (error) {
         if (signal?.aborted) throw cancelled();
         if (!endpoint.isMirror) failure = error;
-        else if (facts(error).status !== 404) endpoint.server.rest();
+        else if (isServersFault(error)) endpoint.server.rest();
       }
     }
     throw readFailure(failure, name, reference);

@@ -17,6 +17,12 @@ export interface FailureFacts {
 
 export const facts = (error: unknown): FailureFacts => (error instanceof EngineError ? error.detail : {});
 
+/** The server itself is in trouble or lies; a refusal or a 404 is about what was asked for alone. */
+export function isServersFault(error: unknown): boolean {
+  const { transient, status } = facts(error);
+  return transient === true || status === undefined;
+}
+
 /** Long enough for every registry's, short enough for a log line. */
 const maxTextLength = 1000;
 const maxErrorBytes = 64 * 1024;

@@ -4,7 +4,7 @@ import { answerBytes, discard } from "../http/answer-body.ts";
 import { cancelled } from "./cancelled.ts";
 import { checkDigest, hasherFor } from "./digest.ts";
 import type { Endpoint } from "../endpoints.ts";
-import { answerFailure, facts } from "../http/failure.ts";
+import { answerFailure, isServersFault } from "../http/failure.ts";
 import { pullScope } from "../manifests.ts";
 import { mayRetry, pause, type RetryPolicy } from "./retry.ts";
 
@@ -61,7 +61,7 @@ export async function* downloadBlob(download: Download): AsyncGenerator<Uint8Arr
         await pause(error, failures, download.policy, signal);
         continue;
       }
-      if (endpoint.isMirror && facts(error).status !== 404) endpoint.server.rest();
+      if (endpoint.isMirror && isServersFault(error)) endpoint.server.rest();
       queue = queue.slice(1);
       failures = 0;
       continue;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { until } from "../../../test/harness/run.ts";
-import { testBlob } from "../fixtures/bytes.ts";
+import { opener, testBlob } from "../fixtures/bytes.ts";
 import { named, testRegistries } from "../fixtures/registry-settings.ts";
 import { refuse, scriptedServer } from "../fixtures/scripted-server.ts";
 
@@ -91,4 +91,49 @@ test("whatever a registry and a lying mirror do: all bytes are right, or it is a
   expect(whole).toBeGreaterThan(5);
   expect(failed + restarts).toBeGreaterThan(0);
   await until("the connections are closed", () => readdirSync("/proc/self/fd").length <= openBefore + 8);
+}, 60_000);
+
+test("whatever a registry does to an upload: what it stores is right, or it is an error", async () => {
+  let [stored, failed] = [0, 0];
+  for (let seed = 1; seed <= 25; seed++) {
+    const next = numbers(seed * 104_729);
+    let upload: Buffer | undefined;
+    let blob: Buffer | undefined;
+    const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      const { method = "" } = request;
+      const fault = Math.floor(next() * 12);
+      if (request.url === "/v2/") return void response.end();
+      if (fault === 0) return refuse(response, 502, "UNAVAILABLE", { Connection: "close" });
+      if (fault === 1) return void response.destroy();
+      if (fault === 2) upload = undefined; // it forgets
+      if (method === "HEAD") return void response.writeHead(blob ? 200 : 404).end();
+      if (method === "POST") upload = Buffer.alloc(0);
+      if (upload === undefined) return refuse(response, 404, "BLOB_UPLOAD_UNKNOWN", { Connection: "close" });
+      const from = Number(/^(\d+)-/.exec(request.headers["content-range"] ?? "")?.[1] ?? upload.length);
+      if (from !== upload.length) return refuse(response, 416, "RANGE_INVALID", { Connection: "close" });
+      const room = fault < 6 ? Math.floor(next() * size) : Number.POSITIVE_INFINITY;
+      let came = 0;
+      for await (const piece of request) {
+        upload = Buffer.concat([upload, (piece as Buffer).subarray(0, room - came)]);
+        came += (piece as Buffer).length;
+        if (came >= room) return void response.destroy();
+      }
+      if (method === "PUT") blob = upload;
+      if (fault === 6) return void response.destroy(); // it did as it was told, and the answer is lost
+      const headers = { Location: "/v2/u/1", Range: `0-${Math.max(0, upload.length - 1)}` };
+      response.writeHead(method === "POST" || method === "PATCH" ? 202 : method === "PUT" ? 201 : 204, headers).end();
+    };
+    await using server = await scriptedServer(answer, { raw: true });
+    const repository = testRegistries({ stallMs: 500 }).repository(named(server.host));
+    try {
+      await repository.pushBlob(descriptor, opener(bytes));
+      expect(blob?.equals(bytes)).toBe(true);
+      stored++;
+    } catch (error) {
+      expect((error as { kind?: string }).kind ?? String(error)).toBe("unavailable");
+      failed++;
+    }
+  }
+  expect(stored).toBeGreaterThan(10);
+  expect(stored + failed).toBe(25);
 }, 60_000);
