@@ -150,6 +150,22 @@ test("a pull that was killed in mid-layer asks only for what is missing", async 
   await leavesNothing(daemon, `${other.host}/a:1`);
 }, 60_000);
 
+test("a repair that is killed between the damaged layer and its new one is finished by the next start", async () => {
+  await daemon.ok("pull", "-q", name("seed"));
+  const chains = join(daemon.dataRoot, "snapshots/overlay/layers");
+  const damaged = readdirSync(chains).find((chain) => existsSync(join(chains, chain, "diff/etc/layer-1"))) ?? "";
+  await writeFile(join(chains, damaged, "diff/etc/layer-1"), "changed");
+  await daemon.stop();
+  await daemon.start({ BERTH_FAULT: "image.check.after-discard=kill" });
+  expect(await check(daemon)).toMatchObject([{ Kind: "layer", Problem: "its files are not those of its archive" }]);
+  const answer = await daemon.request("POST", "/berth/system/check").catch(() => undefined);
+  expect(answer).toBeUndefined();
+  expect(await daemon.ended()).toBe("SIGKILL");
+  await daemon.start();
+  await until("the layer is there again", async () => JSON.stringify(await check(daemon)) === "[]");
+  await leavesNothing(daemon, name("seed"));
+}, 60_000);
+
 test("a disk that is full in mid-pull is a clear error; with room again the pull ends, and others were never harmed", async () => {
   const folder = join(daemon.folder, "small");
   const small = await run(["sh", "-c", `mkdir ${folder} && mount -t tmpfs -o size=9m tmpfs ${folder}`]);
