@@ -12,9 +12,9 @@ export function layersBytes(deps: ImageDeps): number {
 
 const blockBytes = 4096;
 
-/** What `du` says of the folders of layers and blobs. */
+/** What `du` says of the folders of images' layers and of blobs. Layers of a build's cache alone are the builder's. */
 export async function diskBytes(deps: ImageDeps): Promise<number> {
-  const layers = await deps.layers.diskBytes(deps.layers.layers());
+  const layers = await deps.layers.diskBytes([...new Set(deps.book.list().flatMap(({ chainIds }) => chainIds))]);
   return deps.content
     .list()
     .reduce((sum, { sizeBytes }) => sum + Math.ceil(sizeBytes / blockBytes) * blockBytes, layers);

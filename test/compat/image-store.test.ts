@@ -37,7 +37,7 @@ test("platforms of one tag: pull, tree, inspect, history, run's refusal, removal
   expect(listed.map(({ Id }) => Id)).not.toContain(arm.id);
   expect(entry).toMatchObject({ Id: amd.id, SharedSize: 2000, Size: 2500 });
   expect(
-    (entry?.["Manifests"] as Record<string, unknown>[]).map(({ ID, Available, Kind }) => [ID, Available, Kind]),
+    ((entry?.["Manifests"] ?? []) as Record<string, unknown>[]).map(({ ID, Available, Kind }) => [ID, Available, Kind]),
   ).toEqual([
     [amd.digest, true, "image"],
     [arm.digest, true, "image"],
