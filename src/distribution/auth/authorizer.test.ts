@@ -103,6 +103,22 @@ test("a refresh token is used by OAuth2's form, in the body", async () => {
   });
 });
 
+test("a token server that knows the form alone gets user and password by it", async () => {
+  await using pair = await tokenPair((request, response) =>
+    request.method === "POST" ? granting()(request, response, "") : void response.writeHead(405).end(),
+  );
+  await testRegistries().repository(named(pair.registry.host), { credentials: joe }).manifest("a");
+  const [, asked] = pair.tokens.seen;
+  expect(Object.fromEntries(new URLSearchParams(asked?.body))).toEqual({
+    grant_type: "password",
+    username: "joe",
+    password: "pa:ss",
+    service: "the registry",
+    client_id: "docker",
+    scope: "repository:team/app:pull",
+  });
+});
+
 test("a registry token is used as it is, and a refusal of it asks nobody", async () => {
   await using pair = await tokenPair(granting());
   const repository = (registryToken: string) =>

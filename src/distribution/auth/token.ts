@@ -32,11 +32,16 @@ const answerMs = 30_000;
 
 /**
  * Asks a token server for rights: with a refresh token by OAuth2's form, else by GET with basic authentication or
- * none. Throws `unauthorized` when it refuses, `invalid` for a realm that secrets must not go to.
+ * none, and by the form with a password where there is no GET. Throws `unauthorized` when it refuses, `invalid` for a realm that secrets must not go to.
  */
 export async function fetchToken(request: TokenRequest): Promise<Token> {
   const realm = await checkRealm(request);
-  const response = request.credentials.identityToken ? await askByForm(realm, request) : await askByGet(realm, request);
+  const { identityToken, username } = request.credentials;
+  let response = identityToken ? await askByForm(realm, request) : await askByGet(realm, request);
+  if (!identityToken && username && (response.status === 404 || response.status === 405)) {
+    await discard(response); // it knows OAuth2 alone
+    response = await askByForm(realm, request);
+  }
   if (response.status >= 400) throw refused(await answerFailure(response), realm);
   if (response.status !== 200) {
     await discard(response);
@@ -85,13 +90,16 @@ async function askByGet(
   return response;
 }
 
-/** RFC 6749, 6. Redirects are not followed: the secret is in the body. */
-function askByForm(realm: URL, { transport, service, scopes, credentials }: TokenRequest): Promise<Response> {
+/** RFC 6749, 4.3 and 6. Redirects are not followed: the secret is in the body. */
+function askByForm(realm: URL, { transport, service, scopes, credentials, offline }: TokenRequest): Promise<Response> {
+  const { identityToken, username = "", password = "" } = credentials;
   const form = new URLSearchParams({
-    grant_type: "refresh_token",
-    refresh_token: credentials.identityToken ?? "",
+    ...(identityToken
+      ? { grant_type: "refresh_token", refresh_token: identityToken }
+      : { grant_type: "password", username, password }),
     service,
     client_id: clientId,
+    ...(offline && { access_type: "offline" }),
     ...(scopes.length > 0 && { scope: scopes.join(" ") }),
   });
   return transport.send({
