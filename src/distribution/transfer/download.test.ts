@@ -96,6 +96,30 @@ test("a registry that is started again in the middle of a download is waited for
   expect(blobRequests(again)).toEqual(["bytes=300000-"]);
 });
 
+test("a blob that lies on another host comes from there without rights, also after a cut", async () => {
+  let cut = false;
+  await using store = await scriptedServer((request, response) => {
+    if (cut) return serve(request, response);
+    cut = true;
+    response.writeHead(200, { "Content-Length": size });
+    response.write(bytes.subarray(0, 250_000), () => setTimeout(() => response.socket?.destroy(), 30));
+  });
+  await using server = await blobServer((request, response) => {
+    if (request.headers.authorization === undefined)
+      return refuse(response, 401, "UNAUTHORIZED", { "WWW-Authenticate": "Basic realm=x" });
+    response.writeHead(307, { Location: `${store.origin}/signed?once=${store.seen.length}` }).end();
+  });
+  const credentials = { username: "joe", password: "secret" };
+  const repository = testRegistries().repository(named(server.host), { credentials });
+  expect(await collect(repository.blob(descriptor))).toEqual(Buffer.from(bytes));
+  // each time by a fresh address of the registry
+  expect(store.seen.map(({ url, headers }) => [url, headers.range])).toEqual([
+    ["/signed?once=0", undefined],
+    ["/signed?once=1", "bytes=250000-"],
+  ]);
+  expect(JSON.stringify(store.seen)).not.toContain("uthorization");
+});
+
 test("a slow reader is no stall", async () => {
   await using server = await blobServer(serve);
   let length = 0;
