@@ -135,6 +135,8 @@ export interface LogsQuery {
   readonly untilNs: bigint;
   readonly tail: number | "all";
   readonly follow: boolean;
+  /** Told once the log is open: from then on its removal takes nothing from this reader. */
+  readonly opened?: () => void;
   readonly signal?: AbortSignal;
 }
 

@@ -45,6 +45,8 @@ export interface LogQuery {
   /** Goes on with new records until `ended` fires and all that was written before it was given. */
   readonly follow: boolean;
   readonly ended?: AbortSignal;
+  /** Told once the files are open: what they hold, and what is written now, is read even if the log is removed. */
+  readonly opened?: () => void;
   readonly signal?: AbortSignal;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { appendFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { logConformance, Scratch } from "./conformance.ts";
 import { logDrivers } from "./drivers.ts";
@@ -116,6 +116,22 @@ test("a record that a full disk tore is not mixed with the one that takes its pl
     ended.abort();
   }
   expect(seen).toEqual(["1\n", "57\n"]);
+});
+
+test.each([jsonFile, local])("a log that is removed while it is read is read to its end: %p", async (driver) => {
+  await using log = new Scratch(driver);
+  await log.write("1\n");
+  const ended = new AbortController();
+  const opened = Promise.withResolvers<void>();
+  const query = { stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, tail: 0, follow: true } as const;
+  const records = driver.read?.(log.target, { ...query, ended: ended.signal, opened: opened.resolve });
+  const reading = Array.fromAsync(records ?? []); // tail 0: nothing comes before what is written now
+  await opened.promise;
+  await log.write("2\n");
+  rmSync(log.target.folder, { recursive: true });
+  ended.abort();
+  expect((await reading).flat().map(({ line }) => Buffer.from(line).toString())).toEqual(["2\n"]);
+  mkdirSync(log.target.folder); // for whoever cleans up
 });
 
 test.each([jsonFile, local])("on a disk that fills in the middle of a write whole records stay: %p", async (driver) => {

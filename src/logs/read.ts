@@ -70,6 +70,7 @@ async function* read<T>(source: LogSource, query: LogQuery, collector: Collector
   try {
     files = await openFiles(source, query.sinceNs);
     const from = await tailStart(files, source.format, query);
+    query.opened?.();
     let { file: index, offset } = from;
     filter.skip = from.skip;
     for (;;) {

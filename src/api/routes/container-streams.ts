@@ -70,6 +70,7 @@ export const containerStreamRoutes = {
       const untilNs = readTimestamp("until", search.get("until"), now);
       const container = deps.containers.get(params.id);
       const tail = /^\d+$/.test(query.tail ?? "") ? Number(query.tail) : "all";
+      const opened = Promise.withResolvers<void>();
       const batches = deps.containers.logs(params.id, {
         stdout,
         stderr,
@@ -77,6 +78,7 @@ export const containerStreamRoutes = {
         untilNs,
         tail,
         follow: query.follow ?? false,
+        opened: opened.resolve,
         signal,
       });
       const { tty } = container.plan.process;
@@ -91,7 +93,8 @@ export const containerStreamRoutes = {
         const iterator = batches[Symbol.asyncIterator]();
         // A driver that cannot be read says so at the first step: that is still an error with a status of its own.
         let step = iterator.next();
-        const early = await Promise.race([step.then(() => true), soon()]);
+        // And a client that has the head may remove the container at once (docker-py's run does), log and all.
+        const early = await Promise.race([step.then(() => true), opened.promise.then(() => false), aSecond()]);
         if (early) step = Promise.resolve(await step);
         exchange.begin(200, { "Content-Type": type });
         for (let result = await step; result.done !== true; result = await iterator.next()) {
@@ -252,5 +255,8 @@ function terminalSize(query: { h?: number | undefined; w?: number | undefined })
   return { rows: side("height", query.h), columns: side("width", query.w) };
 }
 
-/** Long enough for a driver to refuse, too short to be felt as a delay of the headers. */
-const soon = (): Promise<false> => new Promise((resolve) => void setTimeout(() => resolve(false), 25));
+/** A log that takes longer to open (its tail is looked for in gigabytes) does not hold the head back. */
+const aSecond = (): Promise<false> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(false), 1000).unref();
+  });
