@@ -263,6 +263,32 @@ test("a registry that is told to stop lets a pull and a push end that have begun
   expect(await own.log()).toContain("the registry stops");
 });
 
+test("layers pass through without being held in memory, in and out, however slow the other end is", async () => {
+  await using own = await startRegistry();
+  const piece = random(4_000_000);
+  const pieces = 40;
+  const hasher = new Bun.CryptoHasher("sha256");
+  for (let n = 0; n < pieces; n += 1) hasher.update(piece);
+  const digest = `sha256:${hasher.digest("hex")}`;
+  let sent = 0;
+  const body = new ReadableStream({
+    pull(controller) {
+      controller.enqueue(piece);
+      sent += 1;
+      if (sent === pieces) controller.close();
+    },
+  });
+  const put = await own.request("PUT", `${await begin(own, "large")}?digest=${digest}`, { body, headers: octets });
+  expect(put.status).toBe(201);
+  const slow = Array.from({ length: 8 }, () => own.request("GET", `/v2/large/blobs/${digest}`));
+  const readers = (await Promise.all(slow)).map((answer) => answer.body?.getReader());
+  for (const reader of readers) await reader?.read(); // and no more for now
+  expect(digestOf(await (await own.request("GET", `/v2/large/blobs/${digest}`)).bytes())).toBe(digest);
+  const status = await Bun.file(`/proc/${own.pid()}/status`).text();
+  expect(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1])).toBeLessThan(200 * 1024);
+  for (const reader of readers) await reader?.cancel();
+});
+
 test("a second registry on the same root is refused, naming it", async () => {
   const { program } = await import("../harness/daemon.ts");
   const second = await run([...program, "registry", "serve", "--root", registry.root, "--listen", "127.0.0.1:0"], {
