@@ -1,6 +1,6 @@
 import { EngineError } from "../base/errors.ts";
 import { parseGoDuration } from "../base/go-duration.ts";
-import type { CacheRecord } from "../build/build.ts";
+import type { CacheRecord } from "../build/cache/cache-record.ts";
 import { nowNs } from "../base/clock.ts";
 import type { Filters } from "./filters.ts";
 import { readTimestamp } from "./timestamp.ts";

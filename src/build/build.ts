@@ -2,6 +2,7 @@ import type { Credentials } from "../distribution/registries.ts";
 import type { Caller } from "../spec/caller.ts";
 import type { BuildContext } from "./context/build-context.ts";
 import type { SyncedFolders } from "./context/synced-folders.ts";
+import type { CacheRecord } from "./cache/cache-record.ts";
 import type { KeptContexts } from "./context/kept-contexts.ts";
 import type { Warning } from "./dockerfile/lint.ts";
 import type { BuildEvent } from "./events.ts";
@@ -114,21 +115,6 @@ export interface BuildResult {
   /** Digest of the manifest where one was written. */
   readonly manifestDigest: string;
   readonly warnings: readonly Warning[];
-}
-
-export interface CacheRecord {
-  readonly id: string;
-  readonly parents: readonly string[];
-  readonly type: "regular" | "exec.cachemount" | "source.local";
-  readonly description: string;
-  readonly sizeBytes: number;
-  readonly createdAtNs: bigint;
-  readonly lastUsedAtNs: bigint;
-  readonly usageCount: number;
-  /** A build works with it now. */
-  readonly inUse: boolean;
-  /** An image has the same layer: removing it frees nothing. */
-  readonly shared: boolean;
 }
 
 export interface PruneOptions {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { CacheRecord } from "../build/build.ts";
+import type { CacheRecord } from "../build/cache/cache-record.ts";
 import { pruneOptions, usageOf } from "./usage.ts";
 
 const record = (over: Partial<CacheRecord>): CacheRecord => ({

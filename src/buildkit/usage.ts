@@ -1,4 +1,4 @@
-import type { CacheRecord } from "../build/build.ts";
+import type { CacheRecord } from "../build/cache/cache-record.ts";
 import type { Usage } from "./build-side.ts";
 
 const time = (ns: bigint) => ({ seconds: ns / 1_000_000_000n, nanos: Number(ns % 1_000_000_000n) });

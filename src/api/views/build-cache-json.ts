@@ -1,5 +1,5 @@
 import { rfc3339 } from "../../base/clock.ts";
-import type { CacheRecord } from "../../build/build.ts";
+import type { CacheRecord } from "../../build/cache/cache-record.ts";
 
 /** A record of the build cache in its wire form. */
 export const buildCacheJson = (record: CacheRecord) => ({

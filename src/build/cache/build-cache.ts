@@ -1,8 +1,8 @@
 import { nowNs } from "../../base/clock.ts";
 import { newId } from "../../base/id.ts";
 import type { LayerStore } from "../../snapshots/layers.ts";
-import type { CacheRecord } from "../build.ts";
-import { BuildTables, type ResultRow } from "./build-cache.sql.ts";
+import type { CacheRecord } from "./cache-record.ts";
+import type { BuildTables, ResultRow } from "./build-cache.sql.ts";
 
 /** A layer of a step's result. */
 export interface LayerRef {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { RunMount } from "../dockerfile/run-mount.ts";
-import type { CacheRecord } from "../build.ts";
+import type { CacheRecord } from "./cache-record.ts";
 import type { BuildTables, MountRow } from "./build-cache.sql.ts";
 
 /** A folder of `RUN --mount=type=cache`, in use until it is disposed. */

@@ -1,6 +1,7 @@
 import type { Images } from "../../images/images.ts";
 import type { LayerStore } from "../../snapshots/layers.ts";
-import type { CacheRecord, PruneOptions } from "../build.ts";
+import type { PruneOptions } from "../build.ts";
+import type { CacheRecord } from "./cache-record.ts";
 import type { KeptContexts } from "../context/kept-contexts.ts";
 import { type BuildCache, cacheRecord, chainOf } from "./build-cache.ts";
 import type { SyncedFolders } from "../context/synced-folders.ts";

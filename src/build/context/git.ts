@@ -18,9 +18,9 @@ export interface GitSource {
 
 /** `repo#ref:subdir`, `repo?ref=&subdir=&checksum=`. Throws `invalid`. */
 export function parseGitUrl(url: string): GitSource {
-  const [beforeHash = "", fragment] = splitAt(url, "#");
+  const [beforeHash, fragment] = splitAt(url, "#");
   const isPlain = /^[a-z+]+:\/\//i.test(beforeHash);
-  const [base = "", query] = isPlain ? splitAt(beforeHash, "?") : [beforeHash, undefined];
+  const [base, query] = isPlain ? splitAt(beforeHash, "?") : [beforeHash, undefined];
   const remote = base.startsWith("github.com/") ? `https://${base}` : base;
   // an argument that begins with a dash would be an option of git
   if (remote.startsWith("-")) throw new EngineError("invalid", `invalid git repository ${JSON.stringify(url)}`);

@@ -17,7 +17,7 @@ import { SyscallError } from "../../kernel/call.ts";
 import { openFlags, openInRoot, openRoot, resolveFlags } from "../../kernel/openat2.ts";
 import { decompress } from "../../content/decompress.ts";
 import type { Appliers } from "../../snapshots/apply/appliers.ts";
-import type { CacheRecord } from "../build.ts";
+import type { CacheRecord } from "../cache/cache-record.ts";
 import type { BuildContext } from "./build-context.ts";
 import { folderContext } from "./folder-context.ts";
 import { contextLimits } from "./tar-context.ts";

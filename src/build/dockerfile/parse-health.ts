@@ -2,7 +2,7 @@ import { SyntaxFault } from "./dockerfile-error.ts";
 import { parseGoDuration } from "../../base/go-duration.ts";
 import { readFlags } from "./flags.ts";
 import type { Healthcheck } from "./instructions.ts";
-import type { Written } from "./parse.ts";
+import type { Written } from "./written.ts";
 import { jsonWords } from "./words.ts";
 
 const minimumNs = 1_000_000; // moby parity: container.MinimumDuration

@@ -2,7 +2,7 @@ import { SyntaxFault } from "./dockerfile-error.ts";
 import { readFlags } from "./flags.ts";
 import { type Heredoc, readHeredocMark } from "./heredoc.ts";
 import type { AddInstruction, CopyInstruction } from "./instructions.ts";
-import type { Written } from "./parse.ts";
+import type { Written } from "./written.ts";
 import { blankWords, jsonWords } from "./words.ts";
 
 /** COPY and ADD. */

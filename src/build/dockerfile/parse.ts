@@ -6,17 +6,8 @@ import { parseHealthcheck } from "./parse-health.ts";
 import { parseTransfer } from "./parse-transfer.ts";
 import { readSource } from "./source.ts";
 import { didYouMean } from "./suggest.ts";
+import type { Written } from "./written.ts";
 import { blankWords, jsonWords, pairs, rawWords } from "./words.ts";
-
-/** What the parser of one instruction gets. */
-export interface Written {
-  /** Upper case. */
-  readonly name: string;
-  readonly flags: readonly string[];
-  readonly rest: string;
-  readonly heredocs: readonly Heredoc[];
-  readonly escape: string;
-}
 
 /** Reads a whole Dockerfile. Throws `invalid` that names file, line and the likely fix. */
 export function parseDockerfile(text: string, fileName = "Dockerfile"): Dockerfile {

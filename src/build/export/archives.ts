@@ -3,7 +3,7 @@ import { tarEnd, tarHeader, tarPadding } from "../../snapshots/tree/tar-writer.t
 import { mediaTypes } from "../../spec/oci/descriptor.ts";
 import { familiarReference, parseReference, withDefaultTag } from "../../spec/reference.ts";
 import type { Export } from "../build.ts";
-import type { ExportContext } from "./export.ts";
+import type { ExportContext } from "./export-context.ts";
 
 type ArchiveTarget = Extract<Export, { readonly references: readonly string[]; write: unknown }>;
 

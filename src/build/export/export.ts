@@ -1,22 +1,8 @@
-import type { Images } from "../../images/images.ts";
-import type { LayerStore } from "../../snapshots/layers.ts";
-import type { Snapshotter } from "../../snapshots/snapshotter.ts";
-import type { OciImageConfig } from "../../spec/oci/image.ts";
 import { familiarReference, parseReference, withDefaultTag } from "../../spec/reference.ts";
-import type { BuildRequest, Export } from "../build.ts";
-import type { Solved } from "../solve/solver.ts";
+import type { Export } from "../build.ts";
 import { writeDockerArchive, writeOciLayout } from "./archives.ts";
+import type { ExportContext } from "./export-context.ts";
 import { writeRootfs } from "./rootfs.ts";
-
-export interface ExportContext {
-  readonly request: BuildRequest;
-  readonly config: OciImageConfig;
-  readonly configBytes: Buffer;
-  readonly solved: Solved;
-  readonly images: Images;
-  readonly layers: Snapshotter & LayerStore;
-  readonly workRoot: string;
-}
 
 /** Gives the result to everybody who wants it. The image is in the store before anything else is written. */
 export async function exportResult(

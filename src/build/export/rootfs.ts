@@ -2,7 +2,7 @@ import { newId } from "../../base/id.ts";
 import { treeTar } from "../../snapshots/tree/tree-tar.ts";
 import type { Export } from "../build.ts";
 import { WorkFolder } from "../ops/work-folder.ts";
-import type { ExportContext } from "./export.ts";
+import type { ExportContext } from "./export-context.ts";
 
 /** The result's files as one plain tar, names in byte order. */
 export async function writeRootfs(

@@ -2,7 +2,7 @@ import { expandText } from "../dockerfile/arguments.ts";
 import { SyntaxFault } from "../dockerfile/dockerfile-error.ts";
 import { goList } from "../dockerfile/go-text.ts";
 import type { Instruction } from "../dockerfile/instructions.ts";
-import { reportUnset } from "./dispatch.ts";
+import { reportUnset } from "./expand-in.ts";
 import { metadataStep } from "./history-text.ts";
 import type { StageState } from "./stage-state.ts";
 

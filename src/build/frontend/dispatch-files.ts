@@ -4,7 +4,7 @@ import { heredocText } from "../dockerfile/heredoc.ts";
 import type { Instruction } from "../dockerfile/instructions.ts";
 import { expand } from "../dockerfile/variables.ts";
 import type { CopyAction, CopySource, SourceOf } from "../graph.ts";
-import { expandIn, reportUnset } from "./dispatch.ts";
+import { expandIn, reportUnset } from "./expand-in.ts";
 import { layerStep } from "./history-text.ts";
 import type { StageState } from "./stage-state.ts";
 

@@ -4,7 +4,7 @@ import type { Instruction } from "../dockerfile/instructions.ts";
 import { alwaysThere } from "../dockerfile/lint-file.ts";
 import { parseRunMount } from "../dockerfile/run-mount.ts";
 import type { MountOf } from "../graph.ts";
-import { expandIn } from "./dispatch.ts";
+import { expandIn } from "./expand-in.ts";
 import { shellOf } from "./history-text.ts";
 import { splitEnv, type StageState } from "./stage-state.ts";
 

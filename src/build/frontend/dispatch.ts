@@ -1,10 +1,10 @@
 import { posix } from "node:path";
 import { parseSignal } from "../../spec/signals.ts";
-import { expandText } from "../dockerfile/arguments.ts";
 import { SyntaxFault } from "../dockerfile/dockerfile-error.ts";
 import { goHealth, goList, goQuoteHealth, goQuoteList } from "../dockerfile/go-text.ts";
 import type { Instruction, InstructionBody } from "../dockerfile/instructions.ts";
-import { alwaysThere, lintUnset } from "../dockerfile/lint-file.ts";
+import { alwaysThere } from "../dockerfile/lint-file.ts";
+import { expandIn } from "./expand-in.ts";
 import { dispatchExpose } from "./dispatch-expose.ts";
 import { dispatchTransfer } from "./dispatch-files.ts";
 import { dispatchRun } from "./dispatch-run.ts";
@@ -15,18 +15,6 @@ import type { StageState } from "./stage-state.ts";
 export function dispatch(state: StageState, instruction: Instruction): void {
   const run = dispatchers[instruction.kind] as (state: StageState, instruction: Instruction) => void;
   run(state, instruction);
-}
-
-/** Expands a text as the instruction sees it; what is not set is a finding of the checks. */
-export function expandIn(state: StageState, text: string, instruction: Instruction): string {
-  const expanded = expandText(text, state.lookup, state.context.file);
-  reportUnset(state, expanded.unset, instruction);
-  return expanded.text;
-}
-
-export function reportUnset(state: StageState, unset: Iterable<string>, instruction: Instruction): void {
-  const names = [...unset].filter((name) => !state.buildArgs.has(name)); // declared without a value is declared
-  if (names.length > 0) lintUnset(names, state.names(), state.context.lint, instruction);
 }
 
 type Of<Kind extends InstructionBody["kind"]> = Instruction & { readonly kind: Kind };

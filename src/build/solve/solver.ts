@@ -211,9 +211,8 @@ export class Solver {
         runDefinition(op, this.#request),
         await name(op.base),
         await Promise.all(
-          op.mounts.map(({ mount, from }) =>
-            mount.type === "bind" ? named(from, mount.source || ".") : mount.type === "cache" && from ? "cache" : "",
-          ),
+          // what a cache holds is no part of the key
+          op.mounts.map(async ({ mount, from }) => (mount.type === "bind" ? named(from, mount.source || ".") : "")),
         ),
         vertex.epochSeconds,
       ]);

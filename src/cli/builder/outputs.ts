@@ -1,5 +1,5 @@
 import { createWriteStream, mkdirSync } from "node:fs";
-import { PassThrough, Writable } from "node:stream";
+import { PassThrough, type Writable } from "node:stream";
 import { unpackLocal } from "../copy/unpack-local.ts";
 import { ExitError } from "../exit-error.ts";
 import { parseCsvLine } from "../values/csv.ts";
