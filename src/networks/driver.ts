@@ -1,5 +1,5 @@
 import type { Network, NetworkCreate } from "./network.ts";
-import type { FirewalledBridge } from "./publish/ruleset.ts";
+import type { FirewalledBridge } from "./publish/firewalled-bridge.ts";
 import type { LinkCommand } from "./sandbox/commands.ts";
 import type { KernelClient } from "./sandbox/kernel-client.ts";
 import type { AttachedEndpoint } from "./sandbox/sandbox-row.ts";

@@ -4,8 +4,8 @@ import type { HostConfig } from "../../spec/engine/types.gen.ts";
 import type { ContainerPlan } from "../plan.ts";
 
 /** Our own annotations, set by `--net-rate` and `--egress-allow`: the stock wire has no fields for them. */
-export const rateAnnotation = "io.berth.net.rate";
-export const egressAnnotation = "io.berth.net.egress-allow";
+const rateAnnotation = "io.berth.net.rate";
+const egressAnnotation = "io.berth.net.egress-allow";
 
 type Limits = Pick<ContainerPlan["network"], "rate" | "egress">;
 

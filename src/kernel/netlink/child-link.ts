@@ -1,5 +1,5 @@
 import { SyscallError } from "../call.ts";
-import { macBytes } from "./link.ts";
+import { infoHeader, macBytes } from "./link.ts";
 import type { NetlinkSocket } from "./netlink-socket.ts";
 import { NetlinkWriter, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL } from "./writer.ts";
 
@@ -9,7 +9,6 @@ const IFLA = { address: 1, name: 3, mtu: 4, link: 5, linkInfo: 18, netnsFd: 28 }
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
-const IFF_UP = 1;
 const EOPNOTSUPP = 95;
 
 /** What shares the wire of another link. Modes as the kernel numbers them. */
@@ -36,7 +35,7 @@ export interface ChildLink {
 export function addChildLink(writer: NetlinkWriter, link: ChildLink): void {
   const name = `create ${link.what.kind} ${link.name}`;
   writer.message(name, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, () => {
-    writer.u8(0).u8(0).u16(0).u32(0).u32(0).u32(0);
+    infoHeader(writer, {});
     writer.attribute(IFLA.name, link.name).attribute(IFLA.link, link.parentIndex);
     if (link.mac !== undefined) writer.attribute(IFLA.address, macBytes(link.mac));
     if (link.mtu !== undefined) writer.attribute(IFLA.mtu, link.mtu);
@@ -67,13 +66,13 @@ const le16 = (value: number): Uint8Array => Uint8Array.of(value & 0xff, value >>
 /** Two links of this namespace that are each other's wire: a link whose wire leads nowhere. The peer must be set up afterwards. */
 export function addPair(writer: NetlinkWriter, pair: { name: string; peer: string; mtu: number }): void {
   writer.message(`create veth ${pair.name}`, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, () => {
-    writer.u8(0).u8(0).u16(0).u32(0).u32(IFF_UP).u32(IFF_UP);
+    infoHeader(writer, { up: true });
     writer.attribute(IFLA.name, pair.name).attribute(IFLA.mtu, pair.mtu);
     writer.nest(IFLA.linkInfo, () => {
       writer.attribute(IFLA_INFO_KIND, "veth");
       writer.nest(IFLA_INFO_DATA, () =>
         writer.nest(VETH_INFO_PEER, () => {
-          writer.u8(0).u8(0).u16(0).u32(0).u32(0).u32(0);
+          infoHeader(writer, {});
           writer.attribute(IFLA.name, pair.peer).attribute(IFLA.mtu, pair.mtu);
         }),
       );
@@ -85,7 +84,7 @@ export function addPair(writer: NetlinkWriter, pair: { name: string; peer: strin
 export function knowsLink(socket: NetlinkSocket, kind: ChildKind["kind"]): boolean {
   const writer = new NetlinkWriter();
   writer.message(`probe ${kind}`, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, () => {
-    writer.u8(0).u8(0).u16(0).u32(0).u32(0).u32(0);
+    infoHeader(writer, {});
     writer.attribute(IFLA.name, "berthprobe");
     writer.nest(IFLA.linkInfo, () => writer.attribute(IFLA_INFO_KIND, kind));
   });

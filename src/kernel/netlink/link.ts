@@ -30,7 +30,8 @@ export interface Link {
 export const macBytes = (mac: string): Uint8Array =>
   Uint8Array.from(mac.split(":"), (part) => Number.parseInt(part, 16));
 
-function infoHeader(writer: NetlinkWriter, options: { family?: number; index?: number; up?: boolean }): void {
+/** struct ifinfomsg, with which every message about a link begins. */
+export function infoHeader(writer: NetlinkWriter, options: { family?: number; index?: number; up?: boolean }): void {
   writer
     .u8(options.family ?? 0)
     .u8(0)

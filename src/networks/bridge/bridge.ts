@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { EngineError } from "../../base/errors.ts";
 import { formatIp, parseCidr, parseIp } from "../../base/ip.ts";
 import type { KnownNetwork, NetworkDriver } from "../driver.ts";
+import type { GatewayMode } from "../publish/firewalled-bridge.ts";
 import { endpointSysctls } from "../endpoint-options.ts";
 import {
   anyText,
@@ -30,8 +31,6 @@ export const bridgeOptions = {
   interfacePrefix: "com.docker.network.container_iface_prefix",
 } as const;
 
-/** How containers of one address family are reached, and reach. */
-export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
 const gatewayModes = ["nat", "nat-unprotected", "routed", "isolated"] as const;
 
 const known: Readonly<Record<string, OptionCheck>> = {

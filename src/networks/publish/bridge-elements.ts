@@ -1,6 +1,6 @@
 import { cidrOf, formatCidr, type Ip, ipBytes, parseCidr, parseIp } from "../../base/ip.ts";
 import { concatenated, type MapElement } from "../../kernel/nft/elements.ts";
-import type { FirewalledBridge } from "./ruleset.ts";
+import type { FirewalledBridge } from "./firewalled-bridge.ts";
 
 /** An element of one of the table's sets, as nft would show it too. */
 export interface TextElement extends MapElement {

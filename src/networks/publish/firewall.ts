@@ -4,7 +4,8 @@ import type { MapElement } from "../../kernel/nft/elements.ts";
 import { type KernelClient, KernelFailure } from "../sandbox/kernel-client.ts";
 import { bridgeElements } from "./bridge-elements.ts";
 import { planDockerUser } from "./docker-user.ts";
-import { type FirewalledBridge, type FirewallState, ruleset } from "./ruleset.ts";
+import type { FirewalledBridge } from "./firewalled-bridge.ts";
+import { type FirewallState, ruleset } from "./ruleset.ts";
 
 const programsWithinMs = 15_000;
 

@@ -1,23 +1,7 @@
-import type { GatewayMode } from "../bridge/bridge.ts";
 import type { PublishedPort } from "../network.ts";
 import { bridgeElements } from "./bridge-elements.ts";
+import type { FirewalledBridge } from "./firewalled-bridge.ts";
 import { elementText, type Target } from "./elements.ts";
-
-/** A bridge as the firewall sees it. */
-export interface FirewalledBridge {
-  readonly name: string;
-  readonly internal: boolean;
-  readonly masquerade: boolean;
-  /** Where its containers' addresses are. */
-  readonly subnets: readonly string[];
-  /** The network has no IPv6 of its own: what is published on IPv6 comes to its containers from the bridge's address. */
-  readonly proxied6: boolean;
-  readonly mode4: GatewayMode;
-  readonly mode6: GatewayMode;
-  /** The address that its containers leave with; empty = that of the interface. */
-  readonly source4: string;
-  readonly source6: string;
-}
 
 /**
  * Set on packets of our bridges for as long as they are forwarded, where another engine's chain must let them pass
