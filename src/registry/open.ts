@@ -49,7 +49,9 @@ export async function openRegistry(options: RegistryOptions, log: Logger): Promi
   const users = new Users(options.htpasswd ?? join(root, "htpasswd"), { db: store.db, log });
   await users.refresh();
   const signer = await TokenSigner.open(join(root, "token-key.json"), serviceName);
+  const audit = undo.use(new AuditLog(join(root, "audit.log"), options.audit, log));
   const access = new Access({
+    loginFailed: (name, address) => audit.loginFailed(name, address),
     db: store.db,
     users,
     signer,
@@ -60,7 +62,6 @@ export async function openRegistry(options: RegistryOptions, log: Logger): Promi
     secure: options.tls !== undefined,
   });
   const webhooks = undo.use(new Webhooks(store.db, options.webhooks, log));
-  const audit = undo.use(new AuditLog(join(root, "audit.log"), options.audit, log));
   const metrics = makeMetrics(() => ({ uploads: uploads.count, ...totals(store), webhooks: webhooks.waiting }));
   const core: Core = {
     db: store.db,

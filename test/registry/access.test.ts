@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../harness/run.ts";
+import { run, until } from "../harness/run.ts";
 import { startRegistry, type TestRegistry } from "../harness/registry.ts";
 
 const basic = (name: string, password: string) => ({
@@ -246,7 +246,11 @@ describe("tokens", () => {
     const look = () => registry.request("GET", "/v2/team/app/tags/list", { headers: bearer(token) });
     expect((await look()).status).toBe(200);
     await berth("robot", "rm", "short");
-    expect((await look()).status).toBe(401);
+    const late = await look();
+    expect([late.status, late.headers.get("www-authenticate")]).toEqual([
+      401,
+      expect.stringContaining("invalid_token"),
+    ]);
     expect((await registry.request("GET", "/v2/", { headers: basic("robot+short", secret) })).status).toBe(401);
   });
 
@@ -275,6 +279,11 @@ describe("guessing", () => {
     await guarded.berth(["user", "add", "dora", "--password-stdin"], { stdin: "dora's password" });
     const login = (password: string) => guarded.request("GET", "/v2/", { headers: basic("dora", password) });
     for (let n = 0; n < 10; n += 1) expect((await login(`guess ${n}`)).status).toBe(401);
+    await until("the wrong ones are in the audit log", async () =>
+      /"action":"login-failed","name":"dora","address":"127.0.0.1"/.test(
+        await readFile(join(guarded.root, "audit.log"), "utf8").catch(() => ""),
+      ),
+    );
     const late = await login("dora's password");
     expect([late.status, Number(late.headers.get("retry-after"))]).toEqual([429, expect.any(Number)]);
     expect(((await late.json()) as { errors: { code: string }[] }).errors[0]?.code).toBe("TOOMANYREQUESTS");

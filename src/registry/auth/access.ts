@@ -25,6 +25,8 @@ export interface AccessOptions {
   readonly service: string;
   /** Where clients fetch tokens; from the request's own host when undefined. */
   readonly realm: string | undefined;
+  /** For the audit log. */
+  readonly loginFailed: (name: string, address: string) => void;
   /** The listener has TLS: realms are https. */
   readonly secure: boolean;
 }
@@ -72,17 +74,8 @@ export class Access {
     const space = header.indexOf(" ");
     const value = header.slice(space + 1).trim();
     switch (header.slice(0, space).toLowerCase()) {
-      case "bearer": {
-        const claims = this.#options.signer.verify(value);
-        return claims instanceof Promise
-          ? claims.then(
-              (verified) => this.#bearer(request, address, verified),
-              (error: unknown) => {
-                throw this.#withChallenge(request, error, 'error="invalid_token"');
-              },
-            )
-          : this.#bearer(request, address, claims);
-      }
+      case "bearer":
+        return this.#byToken(request, address, value);
       case "basic":
         return this.login(value, address).then(
           (identity) => this.#identified(request, address, identity),
@@ -92,6 +85,21 @@ export class Access {
         );
       default:
         throw this.#withChallenge(request, new Refusal("UNAUTHORIZED", "credentials are Basic or Bearer"), "");
+    }
+  }
+
+  /** Without a promise where the token was verified before: a pull asks for many things. */
+  #byToken(request: Request, address: string, token: string): Caller | Promise<Caller> {
+    const challenged = (error: unknown): never => {
+      throw this.#withChallenge(request, error, 'error="invalid_token"');
+    };
+    const claims = this.#options.signer.verify(token);
+    if (claims instanceof Promise)
+      return claims.then((verified) => this.#bearer(request, address, verified)).catch(challenged);
+    try {
+      return this.#bearer(request, address, claims);
+    } catch (error) {
+      return challenged(error);
     }
   }
 
@@ -110,8 +118,7 @@ export class Access {
       const robot = name.slice(robotPrefix.length);
       this.#failed.check(address, name);
       if (verifyRobot(db, robot, password)) return robotIdentity(robot);
-      this.#failed.failed(address, name);
-      throw new Refusal("UNAUTHORIZED", "wrong name or password");
+      throw this.#wrong(name, address);
     }
     await users.refresh();
     const key = createHmac("sha256", this.#secret).update(`${name}\0${password}`).digest("base64");
@@ -119,10 +126,7 @@ export class Access {
     if (known !== undefined && known.untilMs > Date.now() && known.generation === users.generation)
       return { ...known.identity, admin: users.isAdmin(name) };
     this.#failed.check(address, name);
-    if (!(await users.verify(name, password))) {
-      this.#failed.failed(address, name);
-      throw new Refusal("UNAUTHORIZED", "wrong name or password");
-    }
+    if (!(await users.verify(name, password))) throw this.#wrong(name, address);
     this.#failed.succeeded(address, name);
     const identity = this.identityOf(`user:${name}`);
     for (const old of this.#remembered.keys()) {
@@ -171,6 +175,12 @@ export class Access {
       detail: scope === "" ? {} : { scope },
     });
     return refusal;
+  }
+
+  #wrong(name: string, address: string): Refusal {
+    this.#failed.failed(address, name);
+    this.#options.loginFailed(name, address);
+    return new Refusal("UNAUTHORIZED", "wrong name or password");
   }
 
   #withChallenge(request: Request, error: unknown, more: string): unknown {

@@ -26,8 +26,7 @@ export class AuditLog implements Disposable {
   write({ action, caller, repository, target, fromRepository, note }: Happening): void {
     if (action === "pull" && !this.#options.pulls) return;
     const who = caller.kind === "anonymous" ? "anonymous" : `${caller.kind}:${caller.name}`;
-    this.#waiting += `${JSON.stringify({
-      time: new Date().toISOString(),
+    this.#line({
       action,
       who,
       address: caller.address === "" ? "local" : caller.address,
@@ -37,7 +36,16 @@ export class AuditLog implements Disposable {
       from: fromRepository,
       note,
       userAgent: caller.userAgent,
-    })}\n`;
+    });
+  }
+
+  /** A password was wrong; whose name it was is not proven. */
+  loginFailed(name: string, address: string): void {
+    this.#line({ action: "login-failed", name: name.slice(0, 128), address });
+  }
+
+  #line(members: Record<string, unknown>): void {
+    this.#waiting += `${JSON.stringify({ time: new Date().toISOString(), ...members })}\n`;
     if (this.#waiting.length > maxWaitingBytes) this.#flush();
     else this.#timer ??= setTimeout(() => this.#flush(), flushMs);
   }
