@@ -6,6 +6,7 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   statSync,
@@ -269,6 +270,24 @@ describe("populate()", () => {
     await volumes.populate("data", join(root, "rootfs"), "/data");
     expect(readFileSync(join(mountpoint, "file"), "utf8")).toBe("hello");
   });
+});
+
+test("populate() of more than the volume has room for says so, leaves nothing of it, and may be tried again", async () => {
+  const rootfs = join(root, "rootfs");
+  mkdirSync(join(rootfs, "data"), { recursive: true });
+  writeFileSync(join(rootfs, "data/big"), Buffer.alloc(40 * 1024 * 1024, 1));
+  await create("tiny", { size: "16m" });
+  const path = await volumes.mount("tiny", "c1");
+  const failed = await volumes.populate("tiny", rootfs, "/data").then(
+    () => "no error",
+    (error: unknown) => String(error),
+  );
+  expect(failed).toContain("no space left on device");
+  expect(readdirSync(path)).toEqual([]);
+  writeFileSync(join(rootfs, "data/big"), "small now");
+  await volumes.populate("tiny", rootfs, "/data");
+  expect(readFileSync(join(path, "big"), "utf8")).toBe("small now");
+  await volumes.unmount("tiny", "c1");
 });
 
 test("usage() counts the bytes of files, and prune() takes what nobody holds", async () => {

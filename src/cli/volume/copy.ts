@@ -3,6 +3,7 @@ import { checkLabel, keyValueMap, parseLabels } from "../values/label.ts";
 
 export const volumeCopy = command({
   path: "volume copy",
+  aliases: ["volume cp"],
   args: "VOLUME NEW_VOLUME",
   arity: { min: 2, max: 2 },
   summary: "Make a volume with the content of another one",
