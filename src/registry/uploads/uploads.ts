@@ -6,16 +6,18 @@ import type { Core } from "../core.ts";
 import { algorithmOf, type DigestAlgorithm } from "../names.ts";
 import { Refusal } from "../refusal.ts";
 import { adopt } from "./adopt.ts";
+import { Incoming } from "./incoming.ts";
 import { Staging } from "./staging.ts";
 
-/** A client that was cut comes back at once: the request that was cut may still be ending. */
-const takeOverMs = 15_000;
+/** A request that brought nothing for so long gives way to another one for the same upload: its client is gone. */
+const standardStallMs = 10_000;
 /** Open files of uploads that nobody writes to are closed; the digest is computed again when one goes on. */
 const maxOpen = 256;
 
 export interface UploadLimits {
   /** Throws where a repository may not grow to this. Asked while bytes come, and at the end. */
   readonly admit: (repository: string, digest: string | undefined, bytes: number) => void;
+  readonly stallMs?: number;
 }
 
 interface UploadRow {
@@ -29,6 +31,7 @@ export class Uploads implements AsyncDisposable {
   readonly #limits: UploadLimits;
   readonly #locks = new KeyedLock();
   readonly #open = new Map<string, Staging>();
+  readonly #incoming = new Map<string, Incoming>();
 
   private constructor(core: Core, folder: string, limits: UploadLimits) {
     this.#core = core;
@@ -71,11 +74,17 @@ export class Uploads implements AsyncDisposable {
     const { range, stream } = body;
     const startBytes = staging.bytes;
     if (range !== undefined && range.start !== startBytes) throw outOfOrder(repository, id, startBytes);
-    await staging.append(stream, (bytes) => {
-      if (range !== undefined && bytes > range.end + 1)
-        throw new Refusal("SIZE_INVALID", `more bytes came than the range ${range.start}-${range.end} has`);
-      this.#limits.admit(repository, undefined, bytes);
-    });
+    const incoming = new Incoming(stream);
+    this.#incoming.set(id, incoming);
+    try {
+      await staging.append(incoming, (bytes) => {
+        if (range !== undefined && bytes > range.end + 1)
+          throw new Refusal("SIZE_INVALID", `more bytes came than the range ${range.start}-${range.end} has`);
+        this.#limits.admit(repository, undefined, bytes);
+      });
+    } finally {
+      this.#incoming.delete(id);
+    }
     if (range !== undefined && staging.bytes !== range.end + 1)
       throw new Refusal("SIZE_INVALID", `fewer bytes came than the range ${range.start}-${range.end} has`);
     return staging.bytes;
@@ -187,8 +196,18 @@ export class Uploads implements AsyncDisposable {
     return row;
   }
 
-  #take(id: string): Promise<Disposable> {
-    return this.#locks.acquire(id, { timeoutMs: takeOverMs, what: `upload ${id}` });
+  /** A client that was cut comes back at once: the request that was cut may still be ending, or not know it is. */
+  async #take(id: string): Promise<Disposable> {
+    const stallMs = this.#limits.stallMs ?? standardStallMs;
+    const waiting = { timeoutMs: stallMs * 1.2, what: `upload ${id}` };
+    try {
+      return await this.#locks.acquire(id, waiting);
+    } catch (error) {
+      const incoming = this.#incoming.get(id);
+      if (incoming === undefined || incoming.idleMs < stallMs) throw error;
+      incoming.giveWay();
+      return this.#locks.acquire(id, waiting);
+    }
   }
 
   #path(id: string): string {
