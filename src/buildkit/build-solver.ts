@@ -1,6 +1,7 @@
 import { nowNs } from "../base/clock.ts";
 import { EngineError } from "../base/errors.ts";
-import type { Builder, BuildRequest, CacheLocation, CacheRecord } from "../build/build.ts";
+import type { Builder, BuildRequest, CacheLocation } from "../build/build.ts";
+import type { CacheRecord } from "../build/cache/cache-record.ts";
 import type { BuildContext } from "../build/context/build-context.ts";
 import { maxDockerfileBytes } from "../build/dockerfile/source.ts";
 import type { Vertex } from "../build/graph.ts";
