@@ -132,6 +132,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
     settings: {
       layerBlobs: () => (config["layer-blobs"] === "drop" ? "drop" : "keep"),
       compression: () => (config["layer-compression"] === "zstd" ? "zstd" : "gzip"),
+      parallelDownloads: () => config["max-concurrent-downloads"],
     },
   });
   const volumes = openVolumes({

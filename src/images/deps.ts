@@ -31,6 +31,8 @@ export interface ImageDeps {
 export interface ImageSettings {
   /** Whether compressed layers stay after they were unpacked; `drop` keeps those that nobody could give again. */
   readonly layerBlobs: () => "keep" | "drop";
+  /** Downloads that run at once. */
+  readonly parallelDownloads: () => number;
   /** How layers made here are compressed for their first journey. */
   readonly compression: () => PackCompression;
 }

@@ -27,7 +27,7 @@ export interface ImageStore {
   /**
    * Finds an image by reference, digest, id or unique id prefix. With a `platform` (`linux/arm64/v8`) the image of
    * that platform behind the reference. Throws not-found `No such image: x:latest`, Docker's text; or, where only
-   * other platforms are here, Docker's `image with reference x was found but does not match the specified platform`.
+   * other platforms are here, Docker's `image with reference x was found but its platform (...) does not match ...`.
    */
   resolve(reference: string, options?: { platform?: string }): Image;
   list(): readonly Image[];

@@ -43,7 +43,11 @@ export async function start(): Promise<void> {
     db,
     content,
     registries: openRegistries({ ...defaultRegistrySettings, attempts: 2, retryDelayMs: 1 }),
-    settings: { layerBlobs: () => settings.layerBlobs, compression: () => settings.compression },
+    settings: {
+      layerBlobs: () => settings.layerBlobs,
+      compression: () => settings.compression,
+      parallelDownloads: () => 3,
+    },
     snapshotter: layers,
     workFolder: join(dir, "work"),
     events: { publish: (event) => void events.push(event) },

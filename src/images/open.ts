@@ -29,7 +29,11 @@ import { push } from "./travel/push.ts";
 import { prune, remove } from "./remove.ts";
 import { tag } from "./tag.ts";
 
-export const defaultImageSettings: ImageSettings = { layerBlobs: () => "keep", compression: () => "gzip" };
+export const defaultImageSettings: ImageSettings = {
+  layerBlobs: () => "keep",
+  compression: () => "gzip",
+  parallelDownloads: () => 3,
+};
 
 /** Opens the images of a data root, whose tables are migrated, and removes layers that no image came to need. */
 export async function openImages(options: {
@@ -48,7 +52,7 @@ export async function openImages(options: {
   await sweepWork(workFolder, layers);
   const { settings = defaultImageSettings } = options;
   const book = new ImageBook(db);
-  const fetches = new LayerFetches({ content, layers });
+  const fetches = new LayerFetches({ content, layers, parallel: settings.parallelDownloads });
   const deps: ImageDeps = {
     fetches,
     packers: new Packers(),

@@ -146,3 +146,17 @@ test("a repair brings back what was damaged, while containers of other images ru
   expect(await daemon.ok("inspect", "-f", "{{.State.Running}}", "beside")).toBe("true");
   await daemon.ok("rm", "-f", "beside");
 });
+
+test("a container of another platform of the tag is made from that platform's image", async () => {
+  const [amd, arm] = [make("amd64"), make("arm64")];
+  registry.index("a:4", [amd, arm], mediaTypes.ociIndex);
+  for (const platform of ["linux/arm64", "linux/amd64"])
+    await daemon.ok("pull", "-q", "--platform", platform, name("4"));
+  const image = (id: string): Promise<string> => daemon.ok("inspect", "-f", "{{.Image}}", id);
+  const plain = await daemon.ok("create", name("4"), "sh");
+  const other = await daemon.ok("create", "--platform", "linux/arm64", name("4"), "sh");
+  expect([await image(plain), await image(other)]).toEqual([amd.id, arm.id]);
+  const refused = await daemon.docker(["create", "--pull", "never", "--platform", "linux/s390x", name("4"), "sh"]);
+  expect(refused.stderr).toContain("its platform (linux/amd64) does not match the specified platform (linux/s390x)");
+  await daemon.ok("rm", plain, other);
+});

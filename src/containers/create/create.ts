@@ -34,7 +34,7 @@ export async function createContainer(
 ): Promise<{ id: string; warnings: string[] }> {
   const reference = request.Image ?? "";
   if (reference === "") throw new EngineError("invalid", "no image specified");
-  const image = deps.images.resolve(reference);
+  const image = deps.images.resolve(reference, { platform: options.platform });
   const id = newId();
   const name = chooseName(deps, options.name);
   const {

@@ -102,7 +102,7 @@ export class ImageBook {
     if (listed) return listed;
     throw new EngineError(
       "not-found",
-      `image with reference ${text} was found but does not match the specified platform: wanted ${formatPlatform(wanted)}, actual: ${formatPlatform(normalizePlatform(image.config))}`,
+      `image with reference ${text} was found but its platform (${formatPlatform(normalizePlatform(image.config))}) does not match the specified platform (${formatPlatform(wanted)})`,
       { image: image.id },
     );
   }

@@ -39,10 +39,18 @@ export class LayerFetches {
   readonly #content: ContentStore;
   readonly #layers: Snapshotter & LayerStore;
   readonly #jobs = new Map<string, Job>();
+  readonly #parallel: () => number;
+  #downloads = 0;
 
-  constructor(options: { content: ContentStore; layers: Snapshotter & LayerStore }) {
+  constructor(options: {
+    content: ContentStore;
+    layers: Snapshotter & LayerStore;
+    /** How many downloads the registries let run at once: the others are told to wait. */
+    parallel: () => number;
+  }) {
     this.#content = options.content;
     this.#layers = options.layers;
+    this.#parallel = options.parallel;
   }
 
   /** Chain ids of work in progress. */
@@ -189,7 +197,13 @@ export class LayerFetches {
         failure ??= error; // a hostile archive need not arrive whole
         stopped.abort();
       });
-      await this.#receive(layer, receiving, { ...work, signal });
+      if (this.#downloads >= this.#parallel()) work.tell({ status: "Waiting" });
+      this.#downloads++;
+      try {
+        await this.#receive(layer, receiving, { ...work, signal });
+      } finally {
+        this.#downloads--;
+      }
       work.tell({ status: "Verifying Checksum" });
       await receiving.commit();
       complete = true;

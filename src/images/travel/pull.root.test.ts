@@ -125,7 +125,7 @@ test("several platforms live under one tag; it means the host's, and goes with a
   });
   expect(lab.images.resolve(name()).digests).toEqual([`${registry.host}/a@${index.digest}`]);
   expect(await failure(Promise.resolve().then(() => lab.images.resolve(name(), { platform: "linux/s390x" })))).toBe(
-    `image with reference ${name()} was found but does not match the specified platform: wanted linux/s390x, actual: linux/amd64`,
+    `image with reference ${name()} was found but its platform (linux/amd64) does not match the specified platform (linux/s390x)`,
   );
   expect(lab.images.manifests(name()).map(({ kind, image }) => [kind, image?.id])).toEqual([
     ["image", arm.id],
@@ -248,7 +248,7 @@ test("a manifest that is no list is taken for another platform with a warning, a
   registry.image("a:1", [tar("one")]);
   await lab.pull(name(), { platform: "linux/arm64" });
   expect(lines().at(-1)).toBe(
-    `WARNING: image with reference ${name()} was found but does not match the specified platform: wanted linux/arm64, actual: linux/amd64`,
+    `WARNING: image with reference ${name()} was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)`,
   );
 });
 
