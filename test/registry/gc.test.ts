@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { until } from "../harness/run.ts";
 import { describe, digestOf, imageOf, startRegistry, type TestRegistry } from "../harness/registry.ts";
 
 const config = JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [] } });
@@ -207,6 +208,18 @@ for (const point of ["registry.condemned", "registry.removed"]) {
     expect(await blobFiles(registry)).not.toContain(lost.slice(7));
   });
 }
+
+test("collections run by themselves, as often as the settings say", async () => {
+  await using registry = await startRegistry({
+    config: "anonymous: [{actions: [pull, push, delete]}]\ngc: {grace: 0, every: 200ms}\n",
+  });
+  const digest = await registry.pushBlob("periodic", "no manifest names it");
+  await until("it is collected", async () => {
+    const head = await registry.request("GET", `/v2/periodic/blobs/${digest}`);
+    return head.status === 404;
+  });
+  await until("it is said", async () => /"msg":"a collection ended".*"blobs":1/.test(await registry.log()));
+});
 
 test("files that no row knows are removed when they are old; a row without its file does not stop anything", async () => {
   await using registry = await startRegistry({ config: settings("0") });

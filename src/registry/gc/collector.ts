@@ -5,6 +5,10 @@ import type { CollectionOptions } from "../options.ts";
 import type { Uploads } from "../uploads/uploads.ts";
 import { collect, type Collected } from "./collect.ts";
 
+const endedNote = "collection-ended";
+/** A start has other things to do first. */
+const settleMs = 60_000;
+
 export interface LastCollection extends Collected {
   readonly endedAt: string;
   readonly tookMs: number;
@@ -52,6 +56,9 @@ export class Collector implements AsyncDisposable {
       if (!options.dryRun) {
         this.#last = { ...done, endedAt: new Date().toISOString(), tookMs: Math.round(performance.now() - startedAt) };
         this.#collected(done.blobs, done.bytes);
+        this.#core.db
+          .query("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)")
+          .run(endedNote, String(Date.now()));
         this.#core.log.info("a collection ended", { ...this.#last });
       }
       return done;
@@ -62,8 +69,17 @@ export class Collector implements AsyncDisposable {
 
   #schedule(): void {
     if (this.#options.everyMs === 0) return;
-    this.#timer = setTimeout(() => void this.#periodic(), timerMs(this.#options.everyMs));
+    this.#timer = setTimeout(() => void this.#periodic(), timerMs(this.#dueInMs()));
     this.#timer.unref();
+  }
+
+  /** Counted from the last one's end, restarts or not. */
+  #dueInMs(): number {
+    const row = this.#core.db
+      .query<{ value: string }, [string]>("SELECT value FROM notes WHERE name = ?")
+      .get(endedNote);
+    const lastMs = row === null ? Date.now() : Math.min(Date.now(), Number(row.value));
+    return Math.max(Math.min(settleMs, this.#options.everyMs), lastMs + this.#options.everyMs - Date.now());
   }
 
   async #periodic(): Promise<void> {
