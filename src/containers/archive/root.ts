@@ -11,6 +11,7 @@ import { type ContainerDeps, lockTimeoutMs } from "../deps.ts";
 import { closeRootfs, openRootfs } from "../start/rootfs.ts";
 import { isLive } from "../books/state.ts";
 import { exitWritten } from "../has-ended.ts";
+import type { ContainerPlan } from "../plan.ts";
 import type { ContainerRoot } from "./held-trees.ts";
 
 /**
@@ -60,12 +61,12 @@ async function holdTree(deps: ContainerDeps, container: Container): Promise<Cont
   if (plan.readOnlyRootfs) remount(paths.rootfs, mountFlags.bind | mountFlags.readOnly);
   fault("cp.mounted");
   // what drivers have mounted stays until the tree goes: one that was mounted again beside it would be another
-  const volumes = plan.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.volume] : []));
   const user = `${id}-cp`;
   const letGo = async (): Promise<void> => {
-    for (const volume of volumes) await deps.volumes.unmount(volume, user);
+    // by the names of now: a volume may have been renamed meanwhile
+    for (const volume of volumesOf(deps.records.find(id)?.plan ?? plan)) await deps.volumes.unmount(volume, user);
   };
-  for (const volume of volumes) await deps.volumes.mount(volume, user);
+  for (const volume of volumesOf(plan)) await deps.volumes.mount(volume, user);
   try {
     return deps.trees.keep(id, paths.rootfs, letGo);
   } catch (error) {
@@ -73,6 +74,9 @@ async function holdTree(deps: ContainerDeps, container: Container): Promise<Cont
     throw error;
   }
 }
+
+const volumesOf = ({ mounts }: ContainerPlan): string[] =>
+  mounts.flatMap((mount) => (mount.type === "volume" ? [mount.volume] : []));
 
 /** The tree as the container's init sees it; undefined when that has ended. */
 function openLive({ state }: Container): (ContainerRoot & AsyncDisposable) | undefined {

@@ -118,7 +118,8 @@ function imageMountKey(container: Container, mount: MountPlan): string {
 
 /** Unmounts what openRootfs mounted and removes the bundle. Idempotent; the writable layer stays. */
 export async function closeRootfs(deps: ContainerDeps, container: Container): Promise<void> {
-  const { id, paths, plan } = container;
+  const { id, paths } = container;
+  const { plan } = deps.records.find(id) ?? container; // a volume may have been renamed meanwhile
   await deps.snapshotter.unmount(paths.rootfs);
   for (const mount of plan.mounts) {
     if (mount.type === "bind" || mount.type === "volume") await hideSource(container, mount);
