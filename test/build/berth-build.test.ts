@@ -90,7 +90,7 @@ describe("RUN --mount", () => {
       join(daemon.dataRoot, "state.db-wal"),
     ]);
     expect(grep.stdout).toBe("");
-    const missing = await berth("-q", path);
+    const missing = await berth("-q", "--no-cache", path);
     expect(missing.stderr).toContain("secret a: not found");
   });
 

@@ -43,6 +43,8 @@ export class Solver {
   readonly #ids = new Map<Vertex, string>();
   readonly #holds = new DisposableStack();
   readonly #waiting: (() => void)[] = [];
+  /** Results that this build made, by the key of what they were made of. */
+  readonly #made = new Map<string, CachedResult>();
   #ended = false;
   readonly #sources: SourceReader;
   readonly #imported: Pick<ImportedCaches, "find">;
@@ -238,6 +240,9 @@ export class Solver {
       what: vertex.name,
       signal: this.#signal,
     });
+    // the same step twice in one build, of stages that begin alike: it is run once
+    const twin = this.#made.get(contentKey);
+    if (twin) return this.#hit(vertex, twin, startedNs);
     const definition = this.#tainted(vertex) ? [] : [await this.#definition(vertex)];
     const keys = [chainKey, contentKey, ...definition];
     const known = vertex.ignoreCache
@@ -257,6 +262,7 @@ export class Solver {
     using _permit = await this.#deps.permits.acquire(this.#signal);
     this.#tell(vertex, { startedNs });
     const result = await this.#execute(vertex, keys);
+    this.#made.set(contentKey, result);
     this.used.add(result);
     this.#holds.use(cache.use([result]));
     this.completedSteps++;
