@@ -7,7 +7,7 @@ import type { EventSink } from "../events/bus.ts";
 import type { Caller } from "../spec/caller.ts";
 import { type Catalog, type CatalogEntry, loadDriver } from "./catalog.ts";
 import type { ResolverClient } from "./dns/resolver-client.ts";
-import type { KnownNetwork } from "./driver.ts";
+import type { KnownNetwork, NetworkDriver } from "./driver.ts";
 import { type AddressPoolConfig, chooseSubnet, defaultAddressPools } from "./ipam/choose-subnet.ts";
 import { checkPools } from "./ipam/check-pools.ts";
 import type { NetworkStore } from "./network.sql.ts";
@@ -62,7 +62,7 @@ export async function createNetwork(
   if (catalog.byName(request.name) !== undefined) {
     throw new EngineError("conflict", `network with name ${request.name} already exists`);
   }
-  const { network, warning } = draftNetwork(parts, request, { survey, addressed: driver.addressed });
+  const { network, warning } = draftNetwork(parts, request, { survey, driver });
   parts.resolver.warm();
   store.putNetwork(network);
   const entry = await catalog.add(network);
@@ -159,7 +159,7 @@ function publish({ events }: CreateParts, action: string, network: Network, call
 function draftNetwork(
   parts: CreateParts,
   request: NetworkCreate,
-  { survey, addressed }: { survey: Survey; addressed: boolean },
+  { survey, driver: { addressed, publishes } }: { survey: Survey; driver: NetworkDriver },
 ): { network: KnownNetwork; warning: string } {
   const id = newId();
   const ours = parts.catalog.list().flatMap(({ pools }) => pools.map(({ cidr }) => cidr));
@@ -175,7 +175,9 @@ function draftNetwork(
       throw new EngineError("forbidden", "invalid pool request: Pool overlaps with other one on this address space");
     }
     const route = survey.taken.find((row) => row.link !== "" && overlaps(parseCidr(row.cidr) ?? cidr, cidr));
-    if (route !== undefined) warning = `subnet ${pool.subnet} overlaps the host's route ${route.cidr} by ${route.link}`;
+    // A network on a wire of the host has the subnet of that wire.
+    if (route !== undefined && publishes)
+      warning = `subnet ${pool.subnet} overlaps the host's route ${route.cidr} by ${route.link}`;
   }
   if (addressed && request.enableIpv4 && !pools.some(({ subnet }) => !subnet.includes(":"))) {
     const subnet = chooseSubnet(
