@@ -1,6 +1,6 @@
 // The collection against clients that push, mount and ask at the same time; and against crashes.
 import { expect, test } from "bun:test";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { until } from "../harness/run.ts";
 import { describe, digestOf, imageOf, startRegistry, type TestRegistry } from "../harness/registry.ts";
@@ -235,4 +235,31 @@ test("files that no row knows are removed when they are old; a row without its f
   expect((await collect(registry)).orphans).toBe(1);
   expect(await blobFiles(registry)).not.toContain(orphan.slice(7));
   expect(await verifyAll(registry)).toBe(1);
+});
+
+test("bytes that were lost, cut or changed are found, and brought again by the next push behind a repair", async () => {
+  await using registry = await startRegistry({ config: settings("1h") });
+  const layers = ["lost", "cut short", "changed", "whole"];
+  for (const layer of layers) await registry.pushBlob("damaged", layer);
+  await registry.pushBlob("damaged", config);
+  await registry.pushManifest("damaged", "one", imageOf(config, layers));
+  const pathOf = (text: string): string => {
+    const hex = digestOf(text).slice(7);
+    return join(registry.root, "blobs/sha256", hex.slice(0, 2), hex);
+  };
+  await rm(pathOf("lost"));
+  await writeFile(pathOf("cut short"), "cut");
+  await writeFile(pathOf("changed"), "CHANGED");
+  const quick = await registry.berth(["check"]);
+  expect([quick.status, quick.stdout]).toEqual([1, expect.stringContaining("5 blobs, 2 damaged")]);
+  const repaired = await registry.berth(["check", "--digests", "--repair"]);
+  expect([repaired.status, repaired.stdout]).toEqual([0, expect.stringContaining("5 blobs, 3 damaged, now forgotten")]);
+  expect(repaired.stdout).toContain(`${digestOf("changed")}: its content is not that of its digest`);
+  for (const layer of layers) {
+    const head = await registry.request("HEAD", `/v2/damaged/blobs/${digestOf(layer)}`);
+    expect([layer, head.status]).toEqual([layer, layer === "whole" ? 200 : 404]);
+  }
+  await pushAsClient(registry, { name: "damaged", tag: "one", layers }, { again: 0 });
+  expect(await verifyAll(registry)).toBe(1);
+  expect((await registry.berth(["check", "--digests"])).stdout).toBe("5 blobs, 0 damaged\n");
 });

@@ -1,5 +1,6 @@
 /** The commands about our own registry server; loaded when used. */
 export const registryCommands = {
+  "registry check": () => import("./check.ts").then((m) => m.registryCheck),
   "registry gc": () => import("./gc.ts").then((m) => m.registryGc),
   "registry immutable": () => import("./immutable.ts").then((m) => m.registryImmutable),
   "registry ls": () => import("./ls.ts").then((m) => m.registryLs),

@@ -1,5 +1,6 @@
 import { EngineError, type ErrorKind } from "../../base/errors.ts";
 import { json } from "../http/answer.ts";
+import { checkBlobs } from "../gc/check.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { Refusal } from "../refusal.ts";
 import { Body } from "./body.ts";
@@ -54,6 +55,8 @@ const operations: Readonly<Record<string, Operation>> = {
       dryRun: body.toggle("dryRun"),
       ...(body.has("untagged") && { untagged: body.toggle("untagged") }),
     }),
+  "POST check": ({ exchange, body }) =>
+    checkBlobs(exchange.services.core, { repair: body.toggle("repair"), digests: body.toggle("digests") }),
   "GET webhooks": ({ exchange }) => exchange.services.webhooks.status(),
 };
 /** The only one that everybody may use who logged in. */
