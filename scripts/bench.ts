@@ -1,5 +1,5 @@
 // Side by side with dockerd: the shared benchmark, then what only we need to know. Prints the tables of docs/performance.md.
-// usage: npm run bench [-- --runs 7 --only 'exec,run --rm' --skip-peer]; PEER = the peer's socket (default: the shared peer.sh's)
+// usage: npm run bench [-- --runs 7 --only 'exec,run --rm' --skip-peer]; PEER = the peer's socket, REGISTRY = a registry for both (default: the shared peer.sh's)
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { startDaemon } from "./bench/daemon.ts";
@@ -18,7 +18,16 @@ const folder = mkdtempSync("/tmp/berth-bench-");
 const daemon = await startDaemon(folder);
 try {
   if (!skipPeer && existsSync(shared) && existsSync(peer)) {
-    const run = Bun.spawn(["python3", join(shared, "bench.py"), daemon.socket, peer, ...rest], {
+    // pushes and pulls need the registry that peer.sh starts beside its dockerd
+    const registry = process.env["REGISTRY"] ?? "127.0.0.1:5000";
+    const hasRegistry = await fetch(`http://${registry}/v2/`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+    if (!hasRegistry)
+      console.log(`pushes and pulls: not run, no registry answers at ${registry} (REGISTRY=<host:port>)`);
+    const words = [...(hasRegistry ? ["--registry", registry] : []), ...rest];
+    const run = Bun.spawn(["python3", join(shared, "bench.py"), daemon.socket, peer, ...words], {
       stdio: ["ignore", "inherit", "inherit"],
     });
     await run.exited;
