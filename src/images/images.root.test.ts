@@ -228,3 +228,13 @@ test("the first image is made of the host's busybox, the same each time", async 
   ).toBe("/bin/busybox\nroot\nok\n");
   await layers.remove("c1");
 });
+
+test("a name that goes by force is enough: its image stays without a word for a container or a child", async () => {
+  const image = await importTar(rootfs(), { repository: "busy" });
+  const removed = await remove("busy", {
+    force: true,
+    inUse: () => [{ id: "c".repeat(64), running: true, imageReference: "busy" }],
+  });
+  expect(removed).toEqual([{ untagged: "busy:latest" }]);
+  expect(images.list().map(({ id }) => id)).toEqual([image.id]);
+});

@@ -68,7 +68,8 @@ export async function remove(deps: ImageDeps, text: string, options: RemoveOptio
     const rest = deps.book.get(image.id);
     if (rest && allNames(rest).length > 0) return removed;
   }
-  await deleteImage(deps, image.id, options, removed, { quiet: false });
+  // moby parity: a name that went is enough; the image stays without a word when a container or a child needs it
+  await deleteImage(deps, image.id, options, removed, { quiet: !isIdPrefix(image.id, text) });
   // the images of other platforms went by the same name
   for (const { id } of siblings) {
     const sibling = deps.book.get(id);

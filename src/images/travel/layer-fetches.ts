@@ -150,6 +150,8 @@ export class LayerFetches {
     // every parent that is awaited is wanted by the same pulls, so it is stopped with us
     if (parent !== undefined) await this.#committed(parent, work.signal);
     work.signal.throwIfAborted();
+    const { size } = layer.descriptor;
+    work.tell({ status: "Extracting", current: size, total: size });
     await staged.commit(chainId, { parent });
     fault("image.pull.after-layer");
     work.tell({ status: "Pull complete" });
@@ -234,7 +236,8 @@ export class LayerFetches {
     for await (const chunk of blob) {
       await receiving.write(chunk);
       fault("image.pull.mid-layer");
-      report(receiving.offsetBytes);
+      // the last one is told in any case
+      if (receiving.offsetBytes < total) report(receiving.offsetBytes);
       work.signal.throwIfAborted();
     }
     work.tell({ status: "Downloading", current: receiving.offsetBytes, total });
@@ -249,8 +252,7 @@ export class LayerFetches {
       for await (const chunk of packed) {
         yield chunk;
         current += chunk.length;
-        if (current === total && visible()) work.tell({ status: "Extracting", current, total });
-        else report(current);
+        if (current < total) report(current);
       }
     }
     return this.#layers.stage(decompress(counted()), { signal: work.signal });

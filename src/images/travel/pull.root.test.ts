@@ -52,7 +52,14 @@ test("an image comes with its layers, names, blobs and Docker's words", async ()
   expect(await mounted(name(), "etc/two")).toBe("two");
   expect(lab.content.list()).toHaveLength(3);
   expect(lines()[0]).toBe("1: Pulling from a");
-  for (const status of ["Pulling fs layer", "Downloading", "Verifying Checksum", "Download complete", "Pull complete"])
+  for (const status of [
+    "Pulling fs layer",
+    "Downloading",
+    "Verifying Checksum",
+    "Download complete",
+    "Extracting",
+    "Pull complete",
+  ])
     expect(lines().filter((line) => line.endsWith(status)).length).toBeGreaterThanOrEqual(3);
   expect(lines().slice(-2)).toEqual([`Digest: ${digest}`, `Status: Downloaded newer image for ${name()}`]);
   expect(lab.actions()).toEqual([`pull ${name()}`]);
@@ -89,7 +96,7 @@ test("by digest, all tags, zstd and plain layers, one layer twice, one without m
   registry.image("a:2", [tar("two")], { pack: (bytes) => zstdCompressSync(bytes), layerType: mediaTypes.ociLayerZstd });
   registry.image("a:3", [tar("three")], { pack: (bytes) => bytes, layerType: mediaTypes.ociLayer });
   expect((await lab.pull(`${registry.host}/a@${one.digest}`)).references).toEqual([]);
-  expect(lines()[0]).toBe(`${one.digest}: Pulling from a`);
+  expect(lines()[0]).toBe(`${registry.host}/a@${one.digest}: Pulling from a`);
   await lab.pull(`${registry.host}/a`, { allTags: true });
   expect(
     lab.images

@@ -73,7 +73,7 @@ async function pullOne(deps: ImageDeps, repository: Repository, asked: Reference
     platform,
     ...cancel,
     kept: (known) => kept(deps, known),
-    found: () => options.report({ id: name, status: `Pulling from ${reference.path}`, isNote: true }),
+    found: () => options.report({ id: reference.tag ?? text, status: `Pulling from ${reference.path}`, isNote: true }),
   });
   const known = deps.book.documents.get(remote.manifest.digest);
   const there = known === undefined ? undefined : deps.book.get(known.imageId);

@@ -170,7 +170,7 @@ async function sendLayer(context: PushContext, layer: TravelLayer): Promise<void
       mounted: (path) => void (from = path),
       sent: (bytes) => {
         fault("image.push.mid-layer");
-        sent(bytes);
+        if (bytes < descriptor.size) sent(bytes);
       },
     },
   );
