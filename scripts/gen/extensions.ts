@@ -11,8 +11,9 @@ export async function addExtensions(swagger: Swagger, folder: URL): Promise<Swag
       extend?: Record<string, NonNullable<Swagger["definitions"][string]["properties"]>>;
     };
     for (const [path, methods] of Object.entries(added.paths ?? {})) {
-      // moby has /grpc without saying so in its document
-      if (!path.startsWith("/berth/") && path !== "/grpc") throw new Error(`${name}: ${path} is not below /berth/`);
+      // moby has these without saying so in its document
+      if (!path.startsWith("/berth/") && path !== "/grpc" && path !== "/build/cancel")
+        throw new Error(`${name}: ${path} is not below /berth/`);
       if (path in whole.paths) throw new Error(`${name}: ${path} is there already`);
       whole.paths[path] = methods;
     }
@@ -24,7 +25,8 @@ export async function addExtensions(swagger: Swagger, folder: URL): Promise<Swag
       const known = whole.definitions[definition];
       if (!known) throw new Error(`${name}: there is no definition ${definition} to extend`);
       for (const property of Object.keys(properties))
-        if (property in (known.properties ?? {})) throw new Error(`${name}: ${definition}.${property} is there already`);
+        if (property in (known.properties ?? {}))
+          throw new Error(`${name}: ${definition}.${property} is there already`);
       whole.definitions[definition] = { ...known, properties: { ...known.properties, ...properties } };
     }
   }

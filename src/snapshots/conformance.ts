@@ -2,12 +2,14 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -203,6 +205,43 @@ export function snapshotterConformance(
         tarBytes: tar.length,
         diffId: sha256(tar),
       });
+    });
+
+    test("what a snapshot changed becomes a layer in its place, whose archive has the digest that is told", async () => {
+      const chainIds = await twoLayers();
+      await driver.prepare("step", chainIds);
+      await driver.mount("step", target);
+      writeFileSync(join(target, "etc/new"), Buffer.alloc(70_000, 1));
+      rmSync(join(target, "etc/b"));
+      symlinkSync("new", join(target, "etc/link"));
+      linkSync(join(target, "etc/new"), join(target, "etc/twice"));
+      const inode = statSync(join(target, "etc/new")).ino;
+      await driver.unmount(target);
+      await using staged = await driver.adopt("step", { notAfterSeconds: 1_000_000_000 });
+      expect(driver.keys()).not.toContain("step");
+      const chainId = sha256(`${chainIds.at(-1)} ${staged.applied.diffId}`);
+      await staged.commit(chainId, { parent: chainIds.at(-1) });
+      const hash = createHash("sha256");
+      for await (const bytes of driver.tar(chainId)) hash.update(bytes as Buffer);
+      expect(`sha256:${hash.digest("hex")}`).toBe(staged.applied.diffId);
+      await driver.view([...chainIds, chainId], target);
+      expect(readdirSync(join(target, "etc")).sort()).toEqual(["c", "link", "new", "twice"]);
+      expect(statSync(join(target, "etc/new"))).toMatchObject({ ino: inode, mtimeMs: 1_000_000_000_000 });
+      expect(() => writeFileSync(join(target, "etc/x"), "")).toThrow("EROFS");
+      await driver.unmount(target);
+      // the same archive again, unpacked by somebody else
+      await using again = await driver.stage(driver.tar(chainId), { parent: chainIds.at(-1) });
+      expect(again.applied.diffId).toBe(staged.applied.diffId);
+    });
+
+    test("a view of no layers is an empty folder; a bare snapshot has no places for mounts", async () => {
+      await driver.view([], target);
+      expect(readdirSync(target)).toEqual([]);
+      await driver.unmount(target);
+      await driver.prepare("bare", [], { bare: true });
+      await driver.mount("bare", target);
+      expect(readdirSync(target)).toEqual([]);
+      await driver.unmount(target);
     });
 
     test("a bad archive leaves nothing", async () => {

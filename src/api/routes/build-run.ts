@@ -36,6 +36,11 @@ export const buildRunRoutes = {
     },
   },
 
+  BuildCancel: {
+    can: "image:build",
+    handle: ({ deps, query }) => deps.builder.cancel(query.id ?? ""),
+  },
+
   BuildHistoryList: {
     can: "image:build",
     handle: ({ deps }) =>

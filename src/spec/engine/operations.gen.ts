@@ -127,6 +127,7 @@ export const operations = {
   BuildRun: { method: "POST", path: "/berth/build", tag: "Berth", status: 200, query: {  }, body: true },
   BuildContextPlan: { method: "POST", path: "/berth/build-contexts", tag: "Berth", status: 200, query: {  }, body: true },
   BuildContextFiles: { method: "POST", path: "/berth/build-contexts/{id}", tag: "Berth", status: 200, query: {  }, body: true },
+  BuildCancel: { method: "POST", path: "/build/cancel", tag: "Berth", status: 200, query: { "id": "string" }, body: false },
   BuildHistoryList: { method: "GET", path: "/berth/builds", tag: "Berth", status: 200, query: {  }, body: false },
   BuildHistoryRemove: { method: "DELETE", path: "/berth/builds/{id}", tag: "Berth", status: 204, query: {  }, body: false },
   ContainerExposure: { method: "GET", path: "/berth/exposure", tag: "Berth", status: 200, query: { "container": "string" }, body: false },
@@ -916,6 +917,12 @@ export interface OperationTypes {
     params: { id: string };
     query: {  };
     body: string;
+    reply: void;
+  };
+  BuildCancel: {
+    params: {  };
+    query: { "id"?: string | undefined };
+    body: unknown;
     reply: void;
   };
   BuildHistoryList: {
