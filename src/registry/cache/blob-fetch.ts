@@ -47,7 +47,7 @@ export class BlobFetch {
             if (this.#failure !== undefined) throw this.#failure;
             await this.#news.promise;
           }
-          const wanted = Math.min(readBytes, this.#ready() - at);
+          const wanted = Math.max(0, Math.min(readBytes, this.#ready() - at)); // 0 of an empty blob
           const { bytesRead, buffer } = await file.read(new Uint8Array(wanted), 0, wanted, at);
           at += bytesRead;
           if (bytesRead > 0) controller.enqueue(buffer.subarray(0, bytesRead));

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errorKind, errorMessage } from "../../base/errors.ts";
 import { readDocument } from "../../spec/oci/manifest.ts";
-import { knownBlob, link, linkedSize } from "../books/links.ts";
+import { knownBlob, link, linkedSize, repositoriesWith } from "../books/links.ts";
 import { ensureRepository, repositoryId } from "../books/repositories.ts";
 import type { Core } from "../core.ts";
 import {
@@ -171,7 +171,10 @@ export class PullThrough implements AsyncDisposable {
     return { digest: descriptor.digest, mediaType: document.mediaType, bytes };
   }
 
-  /** Another repository has the blob, verified: a manifest of this one names it, so it may have it too. */
+  /**
+   * Another repository of an upstream has the blob, verified: a manifest of this one names it, so it may have it too.
+   * Not those of our own: an upstream could name what it has never seen, and give it to who may not pull it.
+   */
   #linkKnown(repository: string, blob: { digest: string; sizeBytes: number }): boolean {
     const { db } = this.#core;
     return db
@@ -179,6 +182,7 @@ export class PullThrough implements AsyncDisposable {
         const known = knownBlob(db, blob.digest);
         const id = repositoryId(db, repository);
         if (known === undefined || known.condemned || known.size !== blob.sizeBytes || id === undefined) return false;
+        if (!repositoriesWith(db, blob.digest).some((name) => this.#remotes.covers(name))) return false;
         link(db, id, blob.digest);
         return true;
       })
