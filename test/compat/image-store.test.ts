@@ -3,6 +3,7 @@ import { mediaTypes } from "../../src/spec/oci/descriptor.ts";
 import { tarOf } from "../../src/snapshots/apply/tar-fixture.ts";
 import { TestRegistry } from "../../src/images/travel/registry-fixture.ts";
 import { eventsOf, importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
+import { until } from "../harness/run.ts";
 
 // What the store of images shows by the stock docker CLI and by our own operations.
 
@@ -159,4 +160,23 @@ test("a container of another platform of the tag is made from that platform's im
   const refused = await daemon.docker(["create", "--pull", "never", "--platform", "linux/s390x", name("4"), "sh"]);
   expect(refused.stderr).toContain("its platform (linux/amd64) does not match the specified platform (linux/s390x)");
   await daemon.ok("rm", plain, other);
+});
+
+test("where water marks are set, the longest unused images go by themselves, and never a container's", async () => {
+  await using own = await startDaemon({
+    args: ["--image-gc", "high=5m", "--image-gc", "low=4m", "--image-gc", "age=0s"],
+  });
+  const file = `${own.folder}/rootfs.tar`;
+  const bring = async (tag: string): Promise<void> => {
+    await Bun.write(file, tarOf({ name: tag, content: Buffer.alloc(2_000_000, tag) }));
+    await own.ok("import", file, `gc:${tag}`);
+  };
+  await bring("a");
+  await own.ok("create", "gc:a", "true");
+  await bring("b");
+  await bring("c");
+  await until(
+    "the oldest image that no container has is gone",
+    async () => (await own.ok("images", "--format", "{{.Tag}}")).split("\n").sort().join() === "a,c",
+  );
 });
