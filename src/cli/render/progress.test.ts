@@ -33,6 +33,22 @@ test("without a terminal there are plain lines and no bars", async () => {
   );
 });
 
+test("lines above the screen of a small terminal are left alone", async () => {
+  const out = Object.assign(collect(true), { rows: 3 });
+  const ids = ["a", "b", "c", "d"];
+  await renderProgress(
+    lines(
+      ...ids.map((id) => ({ status: "Waiting", progressDetail: {}, id })),
+      { status: "Pull complete", progressDetail: {}, id: "a" },
+      { status: "Pull complete", progressDetail: {}, id: "c" },
+    ),
+    out,
+  );
+  expect(out.text).toContain("c: Pull complete");
+  expect(out.text).not.toContain("a: Pull complete");
+  expect(Math.max(...[...out.text.matchAll(/\u001b\[(\d+)A/g)].map(([, up]) => Number(up)))).toBe(2);
+});
+
 test("on a terminal each id keeps its line", async () => {
   const out = collect(true);
   await renderProgress(

@@ -31,6 +31,7 @@ export interface ProgressOutput {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
 }
 
 export interface ProgressOptions {
@@ -124,6 +125,8 @@ class Display {
         if (this.terminal) text += "\n";
       }
       up = this.lines.size - line;
+      // a line that has left the screen cannot be gone back to
+      if (this.terminal && up >= (this.output.rows || Infinity)) return;
       if (this.terminal && up > 0) text += `\u001b[${up}A`;
     } else this.lines = new Map();
     text += this.line(message);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type Member, tarOf } from "../../snapshots/apply/tar-fixture.ts";
+import { type Member, patched, tarOf } from "../../snapshots/apply/tar-fixture.ts";
 import { sha256 } from "../chain-id.ts";
 import {
   caller,
@@ -254,6 +254,23 @@ test.each<[string, (layout: Layout) => void, string]>([
   await expect(load(layout.tar())).rejects.toThrow(message);
   await nothingLeft();
   expect(blobs()).toEqual([]);
+});
+
+test("headers without end are not kept in memory", async () => {
+  const { Readable } = await import("node:stream");
+  const header = patched(tarOf({ name: "PaxHeaders/x" }).subarray(0, 512), [
+    [124, "77777777777\0"],
+    [156, "x"],
+  ]);
+  let sent = 0;
+  async function* endless(): AsyncGenerator<Buffer> {
+    yield header;
+    for (; sent < 1024; sent++) yield Buffer.alloc(1024 * 1024, 65);
+  }
+  const loading = images.load(Readable.from(endless()), { quiet: true, report() {}, caller });
+  await expect(loading).rejects.toThrow("Header exceeds max size");
+  expect(sent).toBeLessThan(20);
+  await nothingLeft();
 });
 
 test("an archive that is no layer beside an image is no matter", async () => {
