@@ -34,6 +34,7 @@ export const testPackages = [
   },
   { package: "openssh-client", program: "ssh", why: "tests of engines that are reached by ssh" },
   { package: "gnupg", program: "gpg", why: "what the password store of credential helpers encrypts with" },
+  { package: "libcap2-bin", program: "setcap", why: "tests that copies keep the capabilities of files" },
   { package: "zstd", program: "zstd", why: "tests of archives that are packed so" },
   { package: "bzip2", program: "bzip2", why: "tests of archives that are packed so" },
   { package: "apache2-utils", program: "htpasswd", why: "tests that its password files are ours too" },
