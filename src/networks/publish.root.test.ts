@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { ask, NetworkLab, OtherHost, port, run, serve, until } from "../../test/fixtures/network-lab.ts";
+import { ask, must, NetworkLab, OtherHost, port, run, serve, until } from "../../test/fixtures/network-lab.ts";
 import { EngineError } from "../base/errors.ts";
 
 setDefaultTimeout(30_000); // milliseconds; programs start slowly on a loaded machine
@@ -207,4 +207,28 @@ test("a UDP client that never stops sending reaches the container that took its 
     await client.exited;
     ready.stop(true);
   }
+});
+
+test("SCTP ports, ranges and several host addresses are in the rules; a taken one names its holder", async () => {
+  await using lab = await NetworkLab.start();
+  const addresses = ["127.0.0.1", "127.0.0.2"];
+  const many = addresses.map((hostIp) => port(80, { hostIp, hostPort: 18_477 }));
+  const sctp = port(9000, { protocol: "sctp", hostPort: [18_478, 18_479] });
+  const web = await lab.open("web", { ports: [...many, sctp] });
+  const inside = web.endpoints[0]?.ipv4 ?? "";
+  const rules = await must("nft", "list", "table", "inet", lab.engine);
+  for (const hostIp of addresses) expect(rules).toContain(`${hostIp} . tcp . 18477 : ${inside} . 80`);
+  expect(rules).toContain(`sctp . 18478 : ${inside} . 9000`);
+  await using _served = await serve(web.netnsPath, "web", 80);
+  expect(await Promise.all(addresses.map((hostIp) => ask("", hostIp, 18_477)))).toEqual([
+    expect.stringMatching(/^web /),
+    expect.stringMatching(/^web /),
+  ]);
+  const second = await lab.open("second", { ports: [sctp] });
+  expect(second.ports.map(({ hostPort }) => hostPort)).toEqual([18_479, 18_479]);
+  const third = await lab.networks.open(lab.plan("third", { ports: [sctp] }), { caller: { via: "engine" } }).then(
+    () => "no failure",
+    (error: unknown) => String(error),
+  );
+  expect(third).toContain('port is already allocated (by container "web")');
 });
