@@ -349,6 +349,85 @@ test("a context sends and hashes only what has changed", async () => {
   expect((await readdir(join(out, "d3"))).includes("f3")).toBe(false);
 });
 
+test("ADD takes archives, URLs by their checksum and git repositories; COPY takes of images and named contexts", async () => {
+  const path = await context({
+    "d/in": "packed\n",
+    Dockerfile: "",
+    "named/Dockerfile": "",
+    "named/n": "named\n",
+  });
+  await run(["tar", "-czf", join(path, "t.tgz"), "-C", join(path, "d"), "in"]);
+  await run(
+    [
+      "sh",
+      "-c",
+      "gzip -c d/in > single.gz && cd d && git init -q -b main . && git add in && git -c user.name=a -c user.email=b commit -qm x && git clone -q --bare . ../repo.git && rm -rf .git",
+    ],
+    { cwd: path },
+  );
+  const commit = (await run(["git", "-C", join(path, "repo.git"), "rev-parse", "HEAD"])).stdout.trim();
+  const body = "from the net\n";
+  const server = Bun.serve({
+    port: 0,
+    fetch: () => new Response(body, { headers: { "Last-Modified": "Sat, 01 Jan 2000 00:00:00 GMT" } }),
+  });
+  const digest = `sha256:${new Bun.CryptoHasher("sha256").update(body).digest("hex")}`;
+  const dockerfile = (checksum: string): string => `FROM busybox
+COPY --from=busybox /bin/busybox /other/sh
+COPY --from=more n /n
+ADD t.tgz /unpacked/
+ADD --unpack=false t.tgz /whole/
+ADD single.gz /single/
+ADD --checksum=${checksum} http://127.0.0.1:${server.port}/file.txt /url/
+ADD --keep-git-dir=true --checksum=${commit} file://${path}/repo.git#main /git
+RUN cat /n /unpacked/in /url/file.txt /git/in && ls /whole /single /git/.git/HEAD && stat -c '%a %Y' /url/file.txt
+`;
+  try {
+    await writeFile(join(path, "Dockerfile"), dockerfile(digest));
+    const shown = await built("--build-context", `more=${join(path, "named")}`, path);
+    for (const text of ["named", "packed", "from the net", "t.tgz", "single.gz", "/git/.git/HEAD", "600 946684800"])
+      expect(shown).toContain(text);
+    await writeFile(join(path, "Dockerfile"), dockerfile(`sha256:${"0".repeat(64)}`));
+    const wrong = await berth("--build-context", `more=${join(path, "named")}`, path);
+    expect(wrong.stderr).toContain(`digest mismatch ${digest}`);
+  } finally {
+    await server.stop(true);
+  }
+});
+
+test("ONBUILD of a base runs in its child, right after FROM, and no further", async () => {
+  const base = await context({ Dockerfile: "FROM busybox\nONBUILD COPY f /f\nONBUILD RUN cat /f > /g\n", f: "" });
+  await built("-q", "-t", "local/onbuild", base);
+  const child = await context({ Dockerfile: "FROM local/onbuild\nRUN cat /g\n", f: "of the child\n" });
+  expect(await built("-t", "local/child", child)).toContain("of the child");
+  expect(await daemon.ok("image", "inspect", "-f", "{{json .Config.OnBuild}}", "local/child")).toBe("null");
+});
+
+test("a full disk in mid-step is a clear error; no half image, nothing left, the daemon lives", async () => {
+  const disk = await mkdtemp("/tmp/berth-full-");
+  await run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk]);
+  const small = await startDaemon({ args: ["--data-root", join(disk, "data")] });
+  try {
+    await importBusybox(small);
+    const path = await context({
+      Dockerfile: "FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=40\n",
+      "copy/Dockerfile": "FROM busybox\nCOPY big /big\n",
+    });
+    const failed = await small.berth(["build", "-t", "local/full", path]);
+    expect(failed.stderr).toContain("No space left on device");
+    await run(["dd", "if=/dev/zero", `of=${join(path, "copy/big")}`, "bs=1M", "count=15"]);
+    const copied = await small.berth(["build", "-t", "local/full", join(path, "copy")]);
+    expect([copied.status, copied.stderr]).toEqual([1, expect.stringContaining("no space left on device")]);
+    expect((await small.docker(["image", "inspect", "local/full"])).status).toBe(1);
+    expect(await readdir(join(small.execRoot, "c"))).toEqual([]);
+    expect((await small.docker(["run", "--rm", "busybox", "true"])).status).toBe(0);
+  } finally {
+    await small[Symbol.asyncDispose]();
+    await run(["umount", "-l", disk]);
+    await rm(disk, { recursive: true, force: true });
+  }
+}, 60_000);
+
 test("a full file system in mid-step is a clear error; no image is there, nothing is left", async () => {
   const path = await context({
     Dockerfile: "FROM busybox\nRUN --mount=type=tmpfs,target=/t,size=1m dd if=/dev/zero of=/t/x bs=1M count=5\n",

@@ -25,8 +25,6 @@ export type InstructionBody =
   | { readonly kind: "healthcheck"; readonly health: Healthcheck }
   | FromInstruction;
 
-export type InstructionKind = InstructionBody["kind"];
-
 /** Shell form is one text for the shell; exec form is a list of arguments. */
 export interface ShellOrExec {
   readonly shellForm: boolean;

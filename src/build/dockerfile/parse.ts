@@ -123,9 +123,6 @@ const instructionParsers: Readonly<Record<string, (written: Written) => Instruct
   HEALTHCHECK: (written) => ({ kind: "healthcheck", health: parseHealthcheck(written) }),
 };
 
-/** Names of all instructions, upper case. */
-export const instructionNames: readonly string[] = Object.keys(instructionParsers);
-
 function plainPairs({ name, flags, rest, escape }: Written): ReturnType<typeof pairs> {
   readFlags(flags, {});
   return pairs(rest, name, escape);

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, readdirSync, readlinkSync } from "node:fs";
+import { closeSync, readdirSync, readlinkSync } from "node:fs";
 import { EngineError } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { nameBytes, type NodeStat, nodeTypes, statNode } from "../../kernel/fs-node.ts";
@@ -33,8 +33,6 @@ export function tryOpen(rootFd: number, path: string, flags: number = openFlags.
     throw error;
   }
 }
-
-export const isFolderFd = (fd: number): boolean => fstatSync(fd).isDirectory();
 
 /** Names in an open folder, in byte order. */
 export function namesIn(folderFd: number): string[] {

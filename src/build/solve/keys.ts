@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { RunMount } from "../dockerfile/run-mount.ts";
-import type { CopyAction, FilesOp, RunOp, SourceOf } from "../graph.ts";
+import type { CopyAction, FilesOp, RunOp } from "../graph.ts";
 import type { BuildRequest } from "../build.ts";
 
 // Keys of the cache: what a step does, and the names of what it reads. Never in one: values of secrets, agents,
@@ -13,9 +13,6 @@ export const keyOf = (kind: string, parts: unknown): string =>
   `${kind}:${createHash("sha256")
     .update(JSON.stringify([version, kind, parts]))
     .digest("hex")}`;
-
-/** Names each source of files: a chain id, a digest of content, or a key, as the caller has it. */
-export type NameSource = (source: SourceOf, use: { path: string }) => string;
 
 /** What a RUN does, apart from its file systems. */
 export function runDefinition(
