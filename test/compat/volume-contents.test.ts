@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
@@ -156,6 +157,21 @@ describe("hostile archives", () => {
     const left = (await daemon.ok("volume", "ls", "-q")).split("\n");
     expect(left).not.toContain("broken");
     if (left.includes("evil")) await daemon.ok("volume", "rm", "evil");
+  });
+
+  test("a client that goes away in the middle leaves nothing, and keeps nobody waiting", async () => {
+    const place = stage();
+    writeFileSync(join(place, "big"), Buffer.alloc(4 * 1024 * 1024, 7));
+    const bytes = await tar(place, "big");
+    const client = connect(daemon.socket);
+    client.write(`POST /berth/volumes/halfway/import HTTP/1.1\r\nHost: d\r\nContent-Length: ${bytes.length}\r\n\r\n`);
+    client.write(bytes.subarray(0, 1024 * 1024));
+    const draft = () => existsSync(join(daemon.dataRoot, "volumes/halfway"));
+    await until("the import has begun", draft);
+    client.destroy();
+    await until("nothing of it is left", () => !draft());
+    expect(await daemon.ok("volume", "create", "halfway")).toBe("halfway");
+    await daemon.ok("volume", "rm", "halfway");
   });
 
   test("devices are kept in the volume, and one that is too large for it leaves it as it was", async () => {
