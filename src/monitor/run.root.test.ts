@@ -51,6 +51,8 @@ for (const family of ["crun", "runc"] as const) {
       await using bench = new Bench(family);
       await bench.connect();
       const spec = await bench.start(sleeper);
+      // nothing is got ready on a busy machine
+      const busy = Number(/avg10=([\d.]+)/.exec(readFileSync("/proc/pressure/cpu", "utf8"))?.[1]) > 30;
       const early = (): number => readdirSync(spec.bundle).filter((name) => name.startsWith("ready")).length;
       for (let number = 1; number <= 6; number++) {
         // the fourth has another shape: what was got ready is not for it
@@ -60,10 +62,10 @@ for (const family of ["crun", "runc"] as const) {
         await bench.monitor.exec(exec);
         expect(await stream.ended).toBe(`out ${number}\n`);
         expect((await bench.exited(spec.id, exec.execId)).exitCode).toBe(number);
-        if (number > 1 && number < 6) await until(() => early() > 0, "the next one to be ready");
+        if (number > 1 && number < 6 && !busy) await until(() => early() > 0, "the next one to be ready");
       }
       const { pid } = bench.monitor;
-      await until(() => early() > 0, "one that nobody takes");
+      if (!busy) await until(() => early() > 0, "one that nobody takes");
       await bench.driver.kill(spec.id, 9);
       await bench.exited(spec.id);
       await until(() => early() === 0, "nothing ready for a container that ended");

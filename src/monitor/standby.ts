@@ -11,6 +11,8 @@ const burstMs = 1_000;
 /** One that nobody came for goes: it takes a megabyte. */
 const keptMs = 3_000;
 const mostReady = 4;
+/** Of the last ten seconds, in which somebody waited for a processor. */
+const busyPercent = 40;
 /** The exec that has just begun goes first. */
 const pauseMs = 1;
 
@@ -62,7 +64,8 @@ export class Standby {
     this.#lastMs.set(spec.id, now);
     if (spec.tty || last === undefined || now - last > burstMs) return;
     setTimeout(() => {
-      if (wanted() && !this.#ready.has(spec.id) && this.#ready.size < mostReady) this.#prepare(spec);
+      if (wanted() && !this.#ready.has(spec.id) && this.#ready.size < mostReady && !processorsAreBusy())
+        this.#prepare(spec);
     }, pauseMs).unref();
   }
 
@@ -100,6 +103,15 @@ export class Standby {
       // an exec without it takes its own way, and says what is wrong
       console.error(`no exec could be got ready in ${spec.id}:`, error);
     }
+  }
+}
+
+/** What is got ready on a machine without idle processors is taken from what runs. Linux >= 4.20 tells. */
+function processorsAreBusy(): boolean {
+  try {
+    return Number(/^some avg10=([\d.]+)/.exec(readFileSync("/proc/pressure/cpu", "utf8"))?.[1]) > busyPercent;
+  } catch {
+    return false;
   }
 }
 
