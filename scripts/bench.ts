@@ -37,7 +37,7 @@ try {
   console.log("\n| what | measured |\n| --- | --- |");
   console.log(`| all the engine's processes, idle (PSS) | ${await idleMemory(daemon)} |`);
   console.log(`| \`berth ps\` / \`docker ps\`, whole process | ${await psSpeed(daemon)} |`);
-  console.log(`| memory per running container beside its own processes | ${await memoryPerContainer(daemon, 50)} |`);
+  console.log(`| memory per running container beside its own processes | ${await memoryPerContainer(daemon, 300)} |`);
   console.log(
     `| 300 containers running, daemon restarted: until the API answers | ${await restartTime(daemon, 300)} |`,
   );
