@@ -66,6 +66,9 @@ test("a pulled index of two platforms keeps its digest through save and load, an
   ) as string;
   expect(platforms).toBe("arm64");
   expect(await fresh.ok("run", "--rm", list)).toBe("made");
+  const tree = (await fresh.berth(["images", "--tree"])).stdout;
+  expect(tree).toMatch(/^IMAGE +ID +DISK USAGE +CONTENT SIZE +EXTRA\n/);
+  expect(tree).toMatch(/─ linux\/amd64 .*\n.*─ linux\/arm64|─ linux\/arm64 .*\n.*─ linux\/amd64/);
   // what comes out again is the same file
   await fresh.ok("save", "-o", file("both-again.tar"), list);
   expect(Buffer.compare(await readFile(file("both-again.tar")), await readFile(file("both.tar")))).toBe(0);
