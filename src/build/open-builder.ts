@@ -7,7 +7,7 @@ import { KeyedLock } from "../base/keyed-lock.ts";
 import type { Database } from "bun:sqlite";
 import { sha256 } from "../images/chain-id.ts";
 import type { Registries } from "../distribution/registries.ts";
-import type { Images } from "../images/images.ts";
+import type { Images, Progress } from "../images/images.ts";
 import { Appliers } from "../snapshots/apply/appliers.ts";
 import type { LayerStore } from "../snapshots/layers.ts";
 import { defaultApplyLimits } from "../snapshots/open.ts";
@@ -321,13 +321,58 @@ async function resolveImage(
   }
   const name = withDefaultTag(parseReference(reference));
   const credentials = await request.credentials(name.domain);
-  return images.pull(familiarReference(name), {
-    platform,
-    ...(credentials && { credentials }),
-    report: () => {},
-    caller: request.caller,
-    signal: request.signal,
-  });
+  const telling = tellPull(request, familiarReference(name));
+  try {
+    const image = await images.pull(familiarReference(name), {
+      platform,
+      ...(credentials && { credentials }),
+      report: telling.progress,
+      caller: request.caller,
+      signal: request.signal,
+    });
+    telling.end("");
+    return image;
+  } catch (error) {
+    telling.end(errorMessage(error));
+    throw error;
+  }
+}
+
+/** Shows the pull of a base image as a vertex of its own, its layers as parts that are counted. */
+function tellPull(
+  request: BuildRequest,
+  reference: string,
+): { progress: (progress: Progress) => void; end: (error: string) => void } {
+  const id = sha256(`${request.id} pull ${reference}`);
+  const startedNs = nowNs();
+  const parts = new Map<string, bigint>();
+  const tell = (completedNs: bigint, error: string): void =>
+    void request.report({
+      kind: "vertex",
+      vertex: {
+        id,
+        name: `[internal] pull ${reference}`,
+        inputs: [],
+        startedNs,
+        completedNs,
+        cached: false,
+        error,
+      },
+    });
+  tell(0n, "");
+  return {
+    progress({ id: part, status = "", current = 0, total = 0 }) {
+      if (part === undefined) return;
+      const begun = parts.get(part) ?? nowNs();
+      parts.set(part, begun);
+      const done = status === "Pull complete" || status === "Already exists";
+      void request.report({
+        kind: "progress",
+        progress: { vertexId: id, id: part, current, total, startedNs: begun, completedNs: done ? nowNs() : 0n },
+      });
+    },
+    end: (error) => tell(nowNs(), error),
+  };
 }
 
 /** Which file and line a step's failure is of. */

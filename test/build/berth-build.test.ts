@@ -117,6 +117,24 @@ describe("RUN --mount", () => {
     await built("-q", path);
   });
 
+  test("ssh agents are reached by a socket of the step's own", async () => {
+    const agent = join(folder, "agent.sock");
+    const server = Bun.listen({ unix: agent, socket: { data: (socket, bytes) => void socket.write(bytes) } });
+    try {
+      const path = await context({
+        Dockerfile:
+          "FROM busybox\nRUN --mount=type=ssh,required=true,uid=7,mode=0660 stat -c '%F %a %u' $SSH_AUTH_SOCK; echo $SSH_AUTH_SOCK\n",
+      });
+      expect(await built("--ssh", `default=${agent}`, path)).toContain("socket 660 7");
+      expect((await stat(agent)).mode & 0o777).not.toBe(0o660);
+      expect((await berth("--no-cache", path)).stderr).toContain(
+        "ssh agent default: not found: give it by --ssh default",
+      );
+    } finally {
+      server.stop(true);
+    }
+  });
+
   test("network, hosts, limits and entitlements", async () => {
     const path = await context({
       Dockerfile:
@@ -437,6 +455,23 @@ test("a full file system in mid-step is a clear error; no image is there, nothin
   expect((await daemon.docker(["image", "inspect", "local/full"])).status).toBe(1);
   await until("nothing is left", () => leftovers(daemon).length === 0, 5000);
 });
+
+test("the cache is brought back to its size after a build", async () => {
+  const small = await startDaemon({ args: ["--build-cache-max-bytes", "1500000"] });
+  try {
+    await importBusybox(small);
+    for (const n of [1, 2, 3]) {
+      const path = await context({ Dockerfile: `FROM busybox\nRUN head -c 1000000 /dev/zero > /big${n}\n` });
+      expect((await small.berth(["build", "-q", "-o", `type=tar,dest=${folder}/trimmed`, path])).status).toBe(0);
+    }
+    await until("only the last is kept", async () => {
+      const { stdout } = await small.berth(["builder", "du", "--verbose"]);
+      return stdout.includes("/big3") && !stdout.includes("/big1") && !stdout.includes("/big2");
+    });
+  } finally {
+    await small[Symbol.asyncDispose]();
+  }
+}, 60_000);
 
 test("builder prune and du, history and its removal", async () => {
   await built("-q", await context({ Dockerfile: "FROM busybox\nRUN head -c 100000 /dev/zero > /big\n" }));

@@ -51,7 +51,8 @@ test("a passwd file that is a device or has numbers out of range is an error, no
 
 test("stages that need each other many times over are walked once each", async () => {
   let text = "FROM busybox AS s0\n";
-  for (let stage = 1; stage <= 40; stage++) text += `FROM s${stage - 1} AS s${stage}\nCOPY --from=s${stage - 1} /f* /x/\n`;
+  for (let stage = 1; stage <= 40; stage++)
+    text += `FROM s${stage - 1} AS s${stage}\nCOPY --from=s${stage - 1} /f* /x/\n`;
   await built("-q", await context({ Dockerfile: text }));
 }, 40_000);
 
@@ -62,7 +63,10 @@ test("a download is what its checksum says wherever it is named, and is gone aft
     Dockerfile: `FROM busybox\nADD ${url} /a\nADD --checksum=${sha256("wanted")} ${url} /b\n`,
   });
   expect((await berth(path)).stderr).toContain("digest mismatch");
-  await built("-q", await context({ Dockerfile: `FROM busybox\nADD ${url} /a\nADD --checksum=${sha256("other")} ${url} /b\n` }));
+  await built(
+    "-q",
+    await context({ Dockerfile: `FROM busybox\nADD ${url} /a\nADD --checksum=${sha256("other")} ${url} /b\n` }),
+  );
   expect(spool()).toEqual([]);
 });
 

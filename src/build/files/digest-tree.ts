@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, renameSync, writeFileSync } from "node:fs";
 import { nameBytes, type NodeStat, nodeTypes, statNode } from "../../kernel/fs-node.ts";
 import { openRoot, openFlags } from "../../kernel/openat2.ts";
@@ -32,11 +33,14 @@ export function digestSelection(root: string, selection: Selection, knownFile = 
         hashNode(hash, node, shown, () => contentDigest(node, prefix, known));
       const slash = match.path.lastIndexOf("/");
       const name = match.path.slice(slash + 1);
-      hash.update(`source ${match.goesTo}\0`);
+      hash.update(`source ${match.isFolder ? "folder" : "file"} ${match.goesTo}\0`);
       if (match.isFolder) {
         const fd = tryOpen(rootFd, match.path, openFlags.path | openFlags.directory);
         if (fd === undefined) continue;
         try {
+          // a folder that is made by the copy gets the mode and owner of this one
+          const own = statNode(nameBytes(`/proc/self/fd/${fd}/.`));
+          if (own) entry({ path: "", folderFd: fd, name: ".", stat: own }, "", match.path);
           walkBelow(fd, (node) => {
             if (excluded(node.path)) return false;
             entry(node, node.path, match.path);
@@ -114,7 +118,7 @@ function hashNode(hash: Bun.CryptoHasher, node: SourceNode, shown: string, conte
   );
   if (isFile || type === nodeTypes.folder)
     for (const [name, value] of keptXattrs(pathAt(node.folderFd, node.name))) {
-      hash.update(`xattr ${name}\0`);
+      hash.update(`xattr ${name}\0${value.length}\0`);
       hash.update(value);
     }
   if (isFile) hash.update(content());
@@ -168,8 +172,10 @@ function readKnown(file: string): KnownDigests & { save(): void } {
     },
     save() {
       if (file === "" || !changed) return;
-      writeFileSync(`${file}.new`, JSON.stringify([...after].map(([path, [seen, digest]]) => [path, seen, digest])));
-      renameSync(`${file}.new`, file);
+      // two steps may read one context at once, each in a thread of its own: the last one's list stays
+      const written = `${file}.${randomUUID()}`;
+      writeFileSync(written, JSON.stringify([...after].map(([path, [seen, digest]]) => [path, seen, digest])));
+      renameSync(written, file);
     },
   };
 }

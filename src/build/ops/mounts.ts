@@ -10,6 +10,7 @@ import type { RunMount } from "../dockerfile/run-mount.ts";
 import type { RunOp, SourceOf } from "../graph.ts";
 import { snapshotPrefix, type SolverDeps } from "../solve/solver-deps.ts";
 import type { StepMount } from "../step-runner.ts";
+import { agentSocket } from "./agent-socket.ts";
 import type { WorkFolder } from "./work-folder.ts";
 
 /** A step's mounts made ready, and the variables that come with them. */
@@ -192,10 +193,16 @@ async function ssh(mount: RunMount, op: RunOp, context: MountContext, index: num
     return { mounts: [], env: [] };
   }
   context.undo.defer(() => agent[Symbol.asyncDispose]());
-  await chmod(agent.path, mount.mode ?? 0o600).catch(() => {}); // the client's own socket
+  const socket = await agentSocket(agent.path, {
+    folder: await context.work.folder(),
+    mode: mount.mode ?? 0o600,
+    uid: mount.uid ?? 0,
+    gid: mount.gid ?? 0,
+  });
+  context.undo.defer(() => socket[Symbol.asyncDispose]());
   const target = mount.target === "" ? `/run/buildkit/ssh_agent.${index}` : absolute(op, mount.target);
   return {
-    mounts: [{ type: "bind", source: agent.path, target, readOnly: false }],
+    mounts: [{ type: "bind", source: socket.path, target, readOnly: false }],
     env: [`SSH_AUTH_SOCK=${target}`],
   };
 }

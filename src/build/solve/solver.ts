@@ -41,6 +41,7 @@ export class Solver {
   readonly #solved = new Map<Vertex, Promise<Solved>>();
   readonly #definitions = new Map<Vertex, Promise<string>>();
   readonly #ids = new Map<Vertex, string>();
+  readonly #taints = new Map<Vertex, boolean>();
   readonly #holds = new DisposableStack();
   readonly #waiting: (() => void)[] = [];
   /** Results that this build made, by the key of what they were made of. */
@@ -171,7 +172,11 @@ export class Solver {
 
   /** It, or something below it, shall be made anew: then only what was made anew says what it is. */
   #tainted(vertex: Vertex): boolean {
-    return vertex.ignoreCache || inputsOf(vertex).some((input) => this.#tainted(input));
+    const known = this.#taints.get(vertex);
+    if (known !== undefined) return known;
+    const tainted = vertex.ignoreCache || inputsOf(vertex).some((input) => this.#tainted(input));
+    this.#taints.set(vertex, tainted); // stages may need each other many times over
+    return tainted;
   }
 
   /** Key by definition: of files, the content of contexts; of stages, their keys. */
