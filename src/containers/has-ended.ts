@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { openIdentified, pidfdState } from "../kernel/pidfd.ts";
+import { openIdentified, pidfdState } from "../kernel/process/pidfd.ts";
 import { isLive } from "./books/state.ts";
 import type { Container } from "./container.ts";
 import type { ContainerDeps } from "./deps.ts";

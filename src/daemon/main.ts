@@ -2,7 +2,7 @@ import { buildInfo } from "../base/build-info.ts";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { Logger, type LogLevel } from "../base/log.ts";
 import { notifyServiceManager } from "../kernel/notify.ts";
-import { becomeSubreaper, nameProcess } from "../kernel/prctl.ts";
+import { becomeSubreaper, nameProcess } from "../kernel/process/prctl.ts";
 import { engineCaller } from "../spec/caller.ts";
 import { assemble, type Engine, makeRoots } from "./assemble.ts";
 import { readConfig, reloadConfig } from "./config.ts";

@@ -3,7 +3,7 @@ import type { Server } from "node:net";
 import { join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 import { tryLockFile } from "../kernel/descriptor.ts";
-import { becomeSubreaper, nameProcess } from "../kernel/prctl.ts";
+import { becomeSubreaper, nameProcess } from "../kernel/process/prctl.ts";
 import { listenUnix, sendDescriptors } from "../kernel/socket.ts";
 import { logDrivers } from "../logs/drivers.ts";
 import { adopt } from "./adopt.ts";

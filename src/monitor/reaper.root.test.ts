@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
-import { processIdentity } from "../kernel/pidfd.ts";
+import { processIdentity } from "../kernel/process/pidfd.ts";
 import { Reaper } from "./reaper.ts";
 
 /** Runs in a pid namespace of its own, where the next pid can be chosen without disturbing anybody. */
 const program = `
 import { writeFileSync } from "node:fs";
-import { becomeSubreaper } from "${import.meta.dir}/../kernel/prctl.ts";
+import { becomeSubreaper } from "${import.meta.dir}/../kernel/process/prctl.ts";
 import { Reaper } from "${import.meta.dir}/reaper.ts";
 import { runtimePids } from "${import.meta.dir}/../runtime/invoke.ts";
 

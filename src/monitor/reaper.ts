@@ -1,8 +1,14 @@
 import { closeSync } from "node:fs";
 import { SyscallError } from "../kernel/call.ts";
-import { exitCodeOfPidfd, exitCodeOfZombie, openIdentified, pidfdState, pidfdsTellExits } from "../kernel/pidfd.ts";
-import { ProcEvents } from "../kernel/proc-events.ts";
-import { anyZombie, reap } from "../kernel/wait.ts";
+import {
+  exitCodeOfPidfd,
+  exitCodeOfZombie,
+  openIdentified,
+  pidfdState,
+  pidfdsTellExits,
+} from "../kernel/process/pidfd.ts";
+import { ProcEvents } from "../kernel/process/proc-events.ts";
+import { anyZombie, reap } from "../kernel/process/wait.ts";
 import { runtimePids } from "../runtime/invoke.ts";
 
 /** How a watched process ended; undefined exit code = nobody could tell. */

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { nowNs } from "../base/clock.ts";
 import { EngineError } from "../base/errors.ts";
 import { fault } from "../base/fault.ts";
-import { processIdentity } from "../kernel/pidfd.ts";
+import { processIdentity } from "../kernel/process/pidfd.ts";
 import type { LogWriter } from "../logs/driver.ts";
 import { logDrivers } from "../logs/drivers.ts";
 import { openRuntime } from "../runtime/drivers.ts";

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 import { setInherited } from "../kernel/descriptor.ts";
-import { execve } from "../kernel/execve.ts";
+import { execve } from "../kernel/process/execve.ts";
 import type { Output } from "./output.ts";
 import type { CreateProcess, ExecProcess, ProcessIdentity } from "./protocol.ts";
 import type { Reaper } from "./reaper.ts";

@@ -3,7 +3,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { SyscallError } from "../kernel/call.ts";
-import { openPidfd, signalPidfd } from "../kernel/pidfd.ts";
+import { openPidfd, signalPidfd } from "../kernel/process/pidfd.ts";
 import type { CreateOptions, ExecOptions, RuntimeChoice, RuntimeDriver, StandbyExec } from "./driver.ts";
 import { runtimeError } from "./failure.ts";
 import { invoke, invokeForOutput } from "./invoke.ts";

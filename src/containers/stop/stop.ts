@@ -2,7 +2,7 @@ import { closeSync } from "node:fs";
 import { fault } from "../../base/fault.ts";
 import { EngineError, errorMessage } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
-import { openIdentified, signalPidfd } from "../../kernel/pidfd.ts";
+import { openIdentified, signalPidfd } from "../../kernel/process/pidfd.ts";
 import { parseSignal } from "../../spec/signals.ts";
 import type { Caller } from "../../spec/caller.ts";
 import type { Container } from "../container.ts";

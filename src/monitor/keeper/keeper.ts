@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { errorMessage } from "../../base/errors.ts";
-import { nameProcess } from "../../kernel/prctl.ts";
+import { nameProcess } from "../../kernel/process/prctl.ts";
 import { listenUnix, receiveDescriptors, sendDescriptors } from "../../kernel/socket.ts";
 import { LineReader } from "../../base/line-reader.ts";
 

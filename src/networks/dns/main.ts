@@ -3,7 +3,7 @@ import { createServer, type Socket } from "node:net";
 import { errorMessage } from "../../base/errors.ts";
 import { LineReader } from "../../base/line-reader.ts";
 import { tryLockFile } from "../../kernel/descriptor.ts";
-import { nameProcess } from "../../kernel/prctl.ts";
+import { nameProcess } from "../../kernel/process/prctl.ts";
 import { type ResolverAnswer, resolverPaths, type ResolverRequest, resolverVersion } from "./protocol.ts";
 import { Resolver } from "./resolver.ts";
 

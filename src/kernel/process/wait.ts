@@ -1,4 +1,4 @@
-import { errno, memory, symbols, SyscallError } from "./call.ts";
+import { errno, memory, symbols, SyscallError } from "../call.ts";
 
 const libc = symbols({
   waitid: { args: ["int", "int", "ptr", "int"], returns: "int" },

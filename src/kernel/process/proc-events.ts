@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { check, memory, symbols } from "./call.ts";
+import { check, memory, symbols } from "../call.ts";
 import { exitCodeOfStatus } from "./wait.ts";
 
 const libc = symbols({

@@ -1,4 +1,4 @@
-import { address, cstring, errno, memory, symbols, SyscallError } from "./call.ts";
+import { address, cstring, errno, memory, symbols, SyscallError } from "../call.ts";
 
 const libc = symbols({
   execve: { args: ["ptr", "ptr", "ptr"], returns: "int" },

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SyscallError } from "./call.ts";
+import { SyscallError } from "../call.ts";
 import { openIdentified, pidfdState, processIdentity, signalPidfd } from "./pidfd.ts";
 import { listenUnix, receiveDescriptors, sendDescriptors } from "./socket.ts";
 import { exitCodeOfStatus } from "./wait.ts";

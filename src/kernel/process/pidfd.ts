@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, readFileSync } from "node:fs";
 import { release } from "node:os";
-import { check, errno, memory, symbols, SyscallError } from "./call.ts";
+import { check, errno, memory, symbols, SyscallError } from "../call.ts";
 import { exitCodeOfStatus } from "./wait.ts";
 
 const libc = symbols({

@@ -1,4 +1,4 @@
-import { address, check, cstring, symbols } from "./call.ts";
+import { address, check, cstring, symbols } from "../call.ts";
 
 const libc = symbols({
   prctl: { args: ["int", "u64", "u64", "u64", "u64"], returns: "int" },
