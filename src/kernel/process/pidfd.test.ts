@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SyscallError } from "../call.ts";
 import { openIdentified, pidfdState, processIdentity, signalPidfd } from "./pidfd.ts";
-import { listenUnix, receiveDescriptors, sendDescriptors } from "./socket.ts";
+import { listenUnix, receiveDescriptors, sendDescriptors } from "../socket.ts";
 import { exitCodeOfStatus } from "./wait.ts";
 
 test("an identity opens that process, not another one, and not a dead one", async () => {
