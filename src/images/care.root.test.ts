@@ -41,9 +41,10 @@ test("a changed or cut blob is named, fetched again by a repair, and its image w
   writeFileSync(first, Buffer.alloc(statSync(first).size, 1));
   truncateSync(second, 3);
   await lab.restart();
-  expect((await check()).map(({ kind, problem, images, repaired }) => [kind, problem, images, repaired])).toEqual([
-    ["blob", "its bytes do not have its digest", [name("1")], ""],
+  const found = (await check()).map(({ kind, problem, images, repaired }) => [kind, problem, images, repaired]);
+  expect(found.sort((a, b) => (String(a[1]) < String(b[1]) ? -1 : 1))).toEqual([
     ["blob", expect.stringContaining("it is 3 bytes long, not"), [name("1")], ""],
+    ["blob", "its bytes do not have its digest", [name("1")], ""],
   ]);
   expect((await check(true)).map(({ repaired }) => repaired)).toEqual(["fetched again", "fetched again"]);
   expect(await check()).toEqual([]);

@@ -141,11 +141,18 @@ export async function remakeLayer(
   using _held = hold(deps, image.chainIds);
   const cancel = signal ? { signal } : {};
   let failure: unknown = new EngineError("not-found", "no blob of it is kept or known anywhere");
-  for (const blob of deps.book.layers.ofDiffId(diffId)) {
+  // what manifests say is tried too: the content is compared
+  const said = deps.book.documents
+    .manifestsOf(image.id)
+    .flatMap(({ document }) => (document.kind === "manifest" ? (document.value.layers[index] ?? []) : []));
+  const offers = new Map(
+    [...deps.book.layers.ofDiffId(diffId).map(descriptorOf), ...said].map((one) => [one.digest, one]),
+  );
+  for (const descriptor of offers.values()) {
     try {
-      const bytes = openLayer(deps, { descriptor: descriptorOf(blob), diffId, chainId: "" }, cancel);
+      const bytes = openLayer(deps, { descriptor, diffId, chainId: "" }, cancel);
       await using staged = await deps.layers.stage(decompress(bytes), cancel);
-      if (staged.applied.diffId !== diffId) throw new EngineError("invalid", `${blob.digest} is damaged, too`);
+      if (staged.applied.diffId !== diffId) throw new EngineError("invalid", `${descriptor.digest} is damaged, too`);
       deps.layers.discardLayer(chainId);
       fault("image.check.after-discard");
       await staged.commit(chainId, { parent });

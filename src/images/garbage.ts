@@ -24,7 +24,15 @@ export function removeUnused(deps: ImageDeps): void {
   );
 
   const diffIds = new Set(deps.book.list().flatMap(({ config }) => config.rootfs.diff_ids));
-  const gone = layers.all().filter(({ digest, diffId }) => !diffIds.has(diffId) && !deps.content.isLeased(digest));
+  const named = new Set(
+    documents
+      .all()
+      .flatMap(({ document }) => (document.kind === "manifest" ? document.value.layers : []))
+      .map(({ digest }) => digest),
+  );
+  const gone = layers
+    .all()
+    .filter(({ digest, diffId }) => !diffIds.has(diffId) && !named.has(digest) && !deps.content.isLeased(digest));
   for (const { digest } of gone) deps.content.delete(digest);
   layers.delete(gone.map(({ digest }) => digest));
 }

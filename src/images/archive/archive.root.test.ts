@@ -172,6 +172,29 @@ test("layers that are here need not be in the archive; without them it is refuse
   expect((await load(part)).map(({ image }) => image.id)).toEqual([id]);
 });
 
+test("an image may be removed while an archive that counts on its layers comes in", async () => {
+  await importTar(rootfs("x".repeat(100_000)), { repository: "old", tag: "1" });
+  const saved = await save("old:1");
+  const { Readable } = await import("node:stream");
+  async function* slowly(): AsyncGenerator<Buffer> {
+    yield saved.subarray(0, 110_000); // the layer is in it, the documents are not
+    await remove("old:1");
+    expect(images.list()).toEqual([]);
+    yield saved.subarray(110_000);
+  }
+  const [loaded] = await images.load(Readable.from(slowly()), { quiet: true, report() {}, caller });
+  expect(loaded?.reference).toBe("old:1");
+  expect(Buffer.compare(await save("old:1"), saved)).toBe(0);
+  // and when it does not come to that, nobody needs the layer any more
+  async function* cut(): AsyncGenerator<Buffer> {
+    yield saved.subarray(0, 110_000);
+    await remove("old:1");
+  }
+  const failing = images.load(Readable.from(cut()), { quiet: true, report() {}, caller });
+  await expect(failing).rejects.toThrow("invalid image archive");
+  await nothingLeft();
+});
+
 test("a layer that two images have at other places of their chains comes once, and is unpacked for both", async () => {
   const [one, two] = [rootfs("one"), tarOf({ name: "two", content: "2" })];
   const config = (order: Buffer[]) =>

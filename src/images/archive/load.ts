@@ -33,17 +33,11 @@ export async function load(deps: ImageDeps, tar: Readable, options: LoadOptions)
   const platforms = (options.platforms ?? []).map((text) => parsePlatform(text));
   const { first, whole } = await withHead(decompress(tar));
   if (isAci(first)) return loadAci(deps, whole, options);
-  const layers = deps.layers.layers().map((chainId) => deps.layers.size(chainId));
-  const diffIds = new Set(layers.map(({ diffId }) => diffId));
-  const rebuildable = new Set(layers.filter(({ irregular }) => !irregular).map(({ diffId }) => diffId));
+  await using here = new LayersHere(deps);
   await using archive = await ImageArchive.receive(whole, {
     content: deps.content,
     layers: deps.layers,
-    known(digest) {
-      const diffId = deps.book.layers.get(digest)?.diffId ?? digest;
-      if (rebuildable.has(digest) || (rebuildable.has(diffId) && deps.content.has(digest))) return "bytes";
-      return diffIds.has(diffId) ? "content" : undefined;
-    },
+    known: (digest) => here.known(digest),
     progress: ({ name, current, total }) => {
       if (!options.quiet) options.report({ id: layerName(name), status: "Loading layer", current, total });
     },
@@ -54,8 +48,9 @@ export async function load(deps: ImageDeps, tar: Readable, options: LoadOptions)
   const held = hold(deps, chains);
   using lease = deps.content.lease();
   try {
-    for (const image of described) await bringLayers(deps, archive, image, options);
-    const blobs = await keepBlobs(deps, archive, described, lease);
+    const seen = new Set<string>();
+    for (const image of described) await bringLayers(deps, { archive, image, options, seen });
+    const blobs = await keepBlobs(deps, { archive, described, seen, lease });
     fault("image.load.after-blob");
     const loaded = described.flatMap((image) => book(deps, image, options));
     fault("image.load.after-row");
@@ -67,6 +62,36 @@ export async function load(deps: ImageDeps, tar: Readable, options: LoadOptions)
     throw error;
   } finally {
     held[Symbol.dispose]();
+  }
+}
+
+/** Layers that are here when a load begins. Those that it counts on are held until its end, whoever removes images. */
+class LayersHere implements AsyncDisposable {
+  readonly #deps: ImageDeps;
+  readonly #byDiffId: ReadonlyMap<string, readonly { readonly chainId: string; readonly irregular: boolean }[]>;
+  readonly #held = new Map<string, Disposable>();
+
+  constructor(deps: ImageDeps) {
+    this.#deps = deps;
+    const layers = deps.layers.layers().map((chainId) => ({ chainId, ...deps.layers.size(chainId) }));
+    this.#byDiffId = Map.groupBy(layers, ({ diffId }) => diffId);
+  }
+
+  /** See `ReceiveOptions.known`. */
+  known(digest: string): "bytes" | "content" | undefined {
+    const { book, content } = this.#deps;
+    const diffId = book.layers.get(digest)?.diffId ?? digest;
+    const there = (this.#byDiffId.get(diffId) ?? []).filter(({ chainId }) => this.#deps.layers.has(chainId));
+    if (there.length === 0) return undefined;
+    const isKept = digest === diffId || content.has(digest);
+    if (!isKept || there.every(({ irregular }) => irregular)) return "content";
+    for (const { chainId } of there) if (!this.#held.has(chainId)) this.#held.set(chainId, hold(this.#deps, [chainId]));
+    return "bytes";
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const held of this.#held.values()) held[Symbol.dispose]();
+    await removeUnusedLayers(this.#deps, [...this.#held.keys()]);
   }
 }
 
@@ -98,11 +123,15 @@ async function withHead(source: AsyncIterable<Uint8Array>) {
 /** `blobs/sha256/<hex>`, or `<hex>/layer.tar` of older engines. */
 const layerName = (member: string): string => shortId((/[0-9a-f]{64,}/.exec(member)?.[0] ?? member).slice(0, 64));
 
+/** `seen` gets the members whose content was compared with what the configuration says. */
 async function bringLayers(
   deps: ImageDeps,
-  archive: ImageArchive,
-  image: DescribedImage,
-  options: LoadOptions,
+  {
+    archive,
+    image,
+    options,
+    seen,
+  }: { archive: ImageArchive; image: DescribedImage; options: LoadOptions; seen: Set<string> },
 ): Promise<void> {
   for (const [at, chainId] of image.chainIds.entries()) {
     if (deps.layers.has(chainId)) {
@@ -111,9 +140,11 @@ async function bringLayers(
     }
     const diffId = image.config.rootfs.diff_ids[at] ?? "";
     const member = image.layers[at]?.member ?? "";
-    await using staged = (await archive.layer(member)) ?? (await again(deps, diffId, options.signal));
+    const own = await archive.layer(member);
+    await using staged = own ?? (await again(deps, diffId, options.signal));
     if (staged?.applied.diffId !== diffId)
       throw badImage(`invalid diffID for layer ${at}: expected "${diffId}", got "${staged?.applied.diffId ?? ""}"`);
+    if (own) seen.add(member);
     using _turn = await deps.locks.acquire(chainId, { timeoutMs: turnTimeoutMs, what: `layer ${chainId}` });
     await staged.commit(chainId, { parent: image.chainIds[at - 1] });
     deps.layers.keepLayer(chainId);
@@ -131,9 +162,17 @@ async function again(deps: ImageDeps, diffId: string, signal?: AbortSignal): Pro
 /** Keeps compressed layers as they came, so that they leave with the same digests. */
 async function keepBlobs(
   deps: ImageDeps,
-  archive: ImageArchive,
-  described: readonly DescribedImage[],
-  lease: Lease,
+  {
+    archive,
+    described,
+    seen,
+    lease,
+  }: {
+    archive: ImageArchive;
+    described: readonly DescribedImage[];
+    seen: ReadonlySet<string>;
+    lease: Lease;
+  },
 ): Promise<LayerBlob[]> {
   const kept: LayerBlob[] = [];
   for (const image of described) {
@@ -141,7 +180,9 @@ async function keepBlobs(
       if (!descriptor || !archive.has(member) || !archive.file(member).isPacked) continue;
       const { digest, mediaType, size } = descriptor;
       if (kept.some((blob) => blob.digest === digest)) continue;
-      const blob = { digest, mediaType, sizeBytes: size, diffId: image.config.rootfs.diff_ids[at] ?? "" };
+      // of a layer that was here already the archive only says what it holds
+      const diffId = seen.has(member) ? (image.config.rootfs.diff_ids[at] ?? "") : "";
+      const blob = { digest, mediaType, sizeBytes: size, diffId };
       lease.keep(digest);
       // rows first: what a crash leaves of the blobs is known, and the next start removes it
       deps.book.layers.add([blob]);

@@ -98,7 +98,8 @@ export class ImageTable {
       "INSERT INTO image_documents (digest, media_type, bytes, image_id) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET image_id = excluded.image_id",
     );
     this.#layer = db.prepare<null, [string, string, number, string]>(
-      "INSERT OR IGNORE INTO image_layers (digest, media_type, size_bytes, diff_id) VALUES (?, ?, ?, ?)",
+      // what was found out once stays
+      "INSERT INTO image_layers (digest, media_type, size_bytes, diff_id) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET media_type = excluded.media_type, size_bytes = excluded.size_bytes, diff_id = excluded.diff_id WHERE image_layers.diff_id = ''",
     );
     this.#place = db.prepare<null, [string, string]>(
       "INSERT OR IGNORE INTO image_layer_places (digest, repository) VALUES (?, ?)",

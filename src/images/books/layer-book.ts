@@ -1,6 +1,9 @@
 import type { ImageTable } from "./image.sql.ts";
 
-/** A layer as it travels: the blob whose plain content has the digest `diffId`. The blob itself may have been dropped. */
+/**
+ * A layer as it travels: the blob whose plain content has the digest `diffId`, as this engine saw when it unpacked or
+ * made it. Empty where that was never seen: manifests may lie about it. The blob itself may have been dropped.
+ */
 export interface LayerBlob {
   readonly digest: string;
   readonly mediaType: string;
@@ -87,9 +90,10 @@ export class LayerBook {
   }
 
   #remember(layer: LayerBlob): void {
-    if (this.#layers.has(layer.digest)) return;
+    const known = this.#layers.get(layer.digest);
+    if (known && (known.diffId !== "" || layer.diffId === "")) return;
     this.#layers.set(layer.digest, layer);
-    placesOf(this.#byDiffId, layer.diffId).add(layer.digest);
+    if (layer.diffId !== "") placesOf(this.#byDiffId, layer.diffId).add(layer.digest);
   }
 }
 

@@ -23,6 +23,8 @@ export interface WantedLayer {
 }
 
 interface Job {
+  /** The blob that it unpacks; others may be said to have the same content. */
+  readonly digest: string;
   readonly done: Promise<void>;
   readonly controller: AbortController;
   readonly reports: Set<Report>;
@@ -58,23 +60,33 @@ export class LayerFetches {
     return [...this.#jobs.keys()];
   }
 
-  /** Brings the layers of one image, lowest first. The caller holds their chain ids and leases their blobs. */
-  async fetch(wanted: readonly WantedLayer[], options: { report: Report; signal?: AbortSignal }): Promise<void> {
+  /**
+   * Brings the layers of one image, lowest first. The caller holds their chain ids and leases their blobs. Gives the
+   * digests of the blobs whose content was seen to be the layer's: of layers that are here it is only said.
+   */
+  async fetch(
+    wanted: readonly WantedLayer[],
+    options: { report: Report; signal?: AbortSignal },
+  ): Promise<ReadonlySet<string>> {
+    const seen = new Set<string>();
     const failed = new AbortController();
     const signal = options.signal ? AbortSignal.any([failed.signal, options.signal]) : failed.signal;
     await all(
       wanted.map(async (layer) => {
         try {
-          await this.#want(layer, { report: options.report, signal });
+          const digest = await this.#want(layer, { report: options.report, signal });
+          if (digest === layer.descriptor.digest) seen.add(digest);
         } catch (error) {
           failed.abort(); // the others of this image are of no use
           throw error;
         }
       }),
     );
+    return seen;
   }
 
-  async #want(layer: WantedLayer, options: { report: Report; signal: AbortSignal }): Promise<void> {
+  /** Gives the digest of the blob that was unpacked; empty for a layer that was here. */
+  async #want(layer: WantedLayer, options: { report: Report; signal: AbortSignal }): Promise<string> {
     const { chainId } = layer;
     const { report, signal } = options;
     const id = shortId(layer.descriptor.digest);
@@ -83,14 +95,16 @@ export class LayerFetches {
       let job = this.#jobs.get(chainId);
       if (!job && this.#layers.has(chainId)) {
         this.#layers.keepLayer(chainId);
-        return report({ id, status: "Already exists" });
+        report({ id, status: "Already exists" });
+        return "";
       }
       if (job?.controller.signal.aborted) {
         await job.done.catch(() => {}); // stopped by those who wanted it before: begin anew
         continue;
       }
       job ??= this.#start(layer);
-      return this.#join(job, { report, signal });
+      await this.#join(job, { report, signal });
+      return job.digest;
     }
   }
 
@@ -104,6 +118,7 @@ export class LayerFetches {
     };
     const started = Promise.withResolvers<void>();
     const job: Job = {
+      digest: layer.descriptor.digest,
       controller,
       reports,
       last: { id, status: "Pulling fs layer" },

@@ -116,28 +116,33 @@ async function bring(deps: ImageDeps, pulled: From & { remote: RemoteImage; opti
     diffId: diffIds[index] ?? "",
   }));
   // rows first: what a crash leaves of the blobs is known, and the next start removes it
-  deps.book.layers.add(layers, repository.name);
-  if (!isWhole)
-    await deps.fetches.fetch(
-      remote.value.layers.map((descriptor, index) => ({
-        descriptor,
-        repository,
-        diffId: diffIds[index] ?? "",
-        chainId: chain[index] ?? "",
-        parent: chain[index - 1],
-      })),
-      { report: options.report, ...(options.signal && { signal: options.signal }) },
-    );
+  deps.book.layers.add(layers.map(unseen), repository.name);
+  const seen = isWhole
+    ? new Set<string>()
+    : await deps.fetches.fetch(
+        remote.value.layers.map((descriptor, index) => ({
+          descriptor,
+          repository,
+          diffId: diffIds[index] ?? "",
+          chainId: chain[index] ?? "",
+          parent: chain[index - 1],
+        })),
+        { report: options.report, ...(options.signal && { signal: options.signal }) },
+      );
   fault("image.pull.before-row");
   const image = deps.book.add({
     configBytes: bytes,
     sizeBytes: chain.reduce((sum, chainId) => sum + deps.layers.size(chainId).sizeBytes, 0),
+    layers: layers.map((layer) => (seen.has(layer.digest) ? layer : unseen(layer))),
     ...named(remote, pulled),
   });
   fault("image.pull.after-row");
   dropSpareBlobs(deps, layers);
   return image;
 }
+
+/** A blob of which only the manifest says what it holds: it must never stand for that layer of another image. */
+const unseen = (blob: LayerBlob): LayerBlob => ({ ...blob, diffId: "" });
 
 interface From {
   readonly reference: Reference;

@@ -230,3 +230,25 @@ test("a layer whose files were changed is not pushed", async () => {
   expect([registry.manifests.size, lab.content.list()]).toEqual([0, []]);
   await lab.layers.remove("c");
 });
+
+test("a blob that a manifest only says to hold a layer is never pushed for that layer of another image", async () => {
+  const base = tar("base");
+  const mine = await lab.importTar(base, { repository: `${registry.host}/mine`, tag: "1" });
+  // the layer is here, so nothing of the image is fetched: whatever its manifest says is not looked at
+  const [evil = ""] = (await import("../chain-id.ts")).chainIds([digestOf(tar("evil"))]);
+  registry.image("evil:1", [tar("evil")], { config: { rootfs: { type: "layers", diff_ids: [digestOf(base)] } } });
+  expect(await failure(lab.pull(name("evil")))).toBe("nothing was thrown");
+  expect(lab.layers.has(evil)).toBe(false);
+  await push("mine");
+  const blob = registry.blobs.get(pushed("mine").value.layers[0]?.digest ?? "") ?? Buffer.alloc(0);
+  expect(gunzipSync(blob).equals(base)).toBe(true);
+  expect(lab.images.resolve(mine.id).id).toBe(mine.id);
+
+  // one that fails leaves nothing that is believed either
+  registry.image("lie:1", [tar("evil")], { config: { rootfs: { type: "layers", diff_ids: [digestOf(tar("late"))] } } });
+  expect(await failure(lab.pull(name("lie")))).toContain("don't match");
+  await lab.importTar(tar("late"), { repository: `${registry.host}/late`, tag: "1" });
+  await push("late");
+  const late = registry.blobs.get(pushed("late").value.layers[0]?.digest ?? "") ?? Buffer.alloc(0);
+  expect(gunzipSync(late).equals(tar("late"))).toBe(true);
+});

@@ -80,10 +80,12 @@ async function pushTag(deps: ImageDeps, repository: Repository, reference: Refer
     layers.flatMap((layer) => deps.book.layers.get(layer.descriptor.digest) ?? []),
   );
   deps.book.layers.add(blobs, repository.name);
-  deps.book.point(`${familiarName(reference)}@${stored.digest}`, first.image.id, {
-    target: stored.digest,
-    digest: true,
-  });
+  // it may have been removed meanwhile: the push is as good
+  if (deps.book.get(first.image.id))
+    deps.book.point(`${familiarName(reference)}@${stored.digest}`, first.image.id, {
+      target: stored.digest,
+      digest: true,
+    });
   if (target === "" && deps.book.pointed(text)?.id === primary.id)
     deps.book.point(text, primary.id, { target: stored.digest });
   dropSpareBlobs(deps, blobs);
