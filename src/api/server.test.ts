@@ -222,7 +222,7 @@ test("operations of what is not here answer as a daemon without it", async () =>
   expect(statusOf(swarm)).toBe(503);
   expect(bodyOf(swarm)).toContain("This node is not a swarm manager.");
   expect(bodyOf(await raw(server.path, get("/plugins")))).toBe("[]\n");
-  expect(statusOf(await raw(server.path, post("/build", "{}")))).toBe(501);
+  expect(statusOf(await raw(server.path, post("/swarm/init", "{}")))).toBe(501);
 });
 
 test("a stop ends idle connections and open streams", async () => {

@@ -21,6 +21,7 @@ const columns: ColumnTable<BuildCacheRecord> = {
 
 export const builderDu = command({
   path: "builder du",
+  aliases: ["buildx du"],
   args: "",
   arity: { min: 0, max: 0 },
   summary: "Show the build cache",

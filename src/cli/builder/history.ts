@@ -26,9 +26,8 @@ function duration({ Started, Completed }: BuildRecord): string {
 
 export const builderHistory = command({
   path: "builder history",
-  aliases: ["builder history ls"],
   args: "",
-  arity: { min: 0, max: 1 },
+  arity: { min: 0, max: 0 },
   summary: "Show builds that run and that ended",
   flags: { format: listFormat, quiet: { type: "bool", short: "q", help: "Only display IDs" } },
   async run({ flags, engine, stdout }) {

@@ -19,10 +19,10 @@ export function treeProgress(
   let note = "";
   let drawn = 0;
   const draw = (final: boolean): void => {
-    const width = Math.max(20, output.columns ?? 80);
+    const width = Math.max(20, output.columns || 80);
     const lines = frame({ vertices, tails, explained, note, begunMs, nowMs: now(), final }, width);
     // what does not fit on the screen could not be drawn over
-    const room = Math.max(4, (output.rows ?? 24) - 1);
+    const room = Math.max(4, (output.rows || 24) - 1);
     const shown = final || lines.length <= room ? lines : [lines[0] ?? "", ...lines.slice(lines.length - room + 1)];
     const up = drawn > 0 ? `\u001b[${drawn}A` : "";
     output.write(`${up}\r\u001b[J${shown.map((line) => `${line}\n`).join("")}`);

@@ -8,6 +8,7 @@ const all = "WARNING! This will remove all build cache. Are you sure you want to
 
 export const builderPrune = command({
   path: "builder prune",
+  aliases: ["buildx prune"],
   args: "",
   arity: { min: 0, max: 0 },
   summary: "Remove build cache",
