@@ -128,6 +128,7 @@ export async function pruneNetworks(
     await removeNetwork(parts, network.id, caller);
     removed.push(network.name);
   }
+  parts.events.publish({ type: "network", action: "prune", id: "", attributes: { reclaimed: "0" }, caller }); // moby parity
   return removed;
 }
 

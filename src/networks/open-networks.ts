@@ -65,11 +65,19 @@ export async function openNetworks(options: OpenNetworksOptions): Promise<Networ
   mkdirSync(directory, { recursive: true, mode: 0o711 });
   const store = new NetworkStore(options.db);
   const catalog = new Catalog();
+  let repairing = false;
   const lost = (): void => {
-    firewall.install().then(
-      () => log("firewall rules were changed by another program and are back"),
-      (error: unknown) => log(`cannot put the firewall rules back: ${errorMessage(error)}`),
-    );
+    if (repairing) return;
+    repairing = true;
+    firewall
+      .install()
+      .then(
+        () => log("firewall rules were changed by another program and are back"),
+        (error: unknown) => log(`cannot put the firewall rules back: ${errorMessage(error)}`),
+      )
+      .finally(() => {
+        repairing = false;
+      });
   };
   const kernel = new KernelClient({ onRulesLost: lost });
   const ports = new PortTable({ ipv6, startAt: table === "berth0" ? 0 : Bun.hash.crc32(table) });

@@ -22,7 +22,7 @@ is "its network goes, the parent stays" "l2 wire0" sh -c 'docker network rm l2; 
 docker network create -d ipvlan -o parent=wire0 -o ipvlan_mode=l3 --subnet 10.51.0.0/24 --subnet 10.52.0.0/24 l3 > /dev/null
 docker run -d --name one --network l3 busybox sleep 600 > /dev/null
 ip addr add 10.50.0.2/24 dev wire0 # l3 goes by the host's own routes
-ip -n far route add 10.51.0.0/24 dev far0
+ip -n far route add 10.51.0.0/24 via 10.50.0.2
 matches "ipvlan l3: the default route is by the interface" "^default dev eth0" docker exec one ip route
 matches "ipvlan l3: another machine answers by its route" "1 packets received" docker exec one ping -c1 -W5 10.50.0.1
 docker rm -f one > /dev/null; docker network rm l3 > /dev/null

@@ -78,9 +78,14 @@ export class Firewall {
     for (;;) {
       const writing = this.#wanted;
       const state = this.#state();
-      const marked = await this.#besideDocker(true);
-      await run(["nft", "-f", "-"], ruleset({ ...state, marked }));
-      await this.#kernel.call({ op: "installed", table: state.table });
+      await this.#kernel.call({ op: "writing", on: true });
+      try {
+        const marked = await this.#besideDocker(true);
+        await run(["nft", "-f", "-"], ruleset({ ...state, marked }));
+        await this.#kernel.call({ op: "installed", table: state.table });
+      } finally {
+        await this.#kernel.call({ op: "writing", on: false });
+      }
       if (writing === this.#wanted) return;
     }
   }

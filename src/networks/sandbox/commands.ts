@@ -33,6 +33,8 @@ export type Command =
       readonly remove: readonly MapElement[];
     }
   | { readonly op: "end" }
+  /** The table is being replaced as a whole: until this is over it is not looked at. */
+  | { readonly op: "writing"; readonly on: boolean }
   | { readonly op: "installed"; readonly table: string };
 
 export interface SandboxCommand {

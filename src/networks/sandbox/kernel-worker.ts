@@ -9,7 +9,7 @@ import { findHolder } from "./port-holder.ts";
 import { holdPorts, PortTakenError, releaseAllPorts } from "./port-holds.ts";
 import { closeSpares, refillSoon } from "./spare-netns.ts";
 import { parentDown, parentUp } from "./parent-links.ts";
-import { changePublished, rulesInstalled, unwatchRules, watchRules } from "./watch-rules.ts";
+import { changePublished, rulesInstalled, rulesWriting, unwatchRules, watchRules } from "./watch-rules.ts";
 
 // The one thread of the engine that changes network namespaces. Only synchronous code; one command at a time.
 
@@ -51,6 +51,8 @@ function run(command: Command): unknown {
       return changePublished(host, command.table, command);
     case "end":
       return end();
+    case "writing":
+      return rulesWriting(command.on);
     case "installed":
       return rulesInstalled(host, command.table);
   }

@@ -16,6 +16,7 @@ const sets = [
 let expected: { shape: string; elements: Map<string, number>; besideDocker: string } | undefined;
 let table = "";
 let timer: Timer | undefined;
+let writing = false;
 /** The ruleset's generation at which the table was as expected. */
 let seen = -1;
 
@@ -25,6 +26,7 @@ let seen = -1;
  */
 export function watchRules(host: HostSockets, options: { intervalMs: number }, onLost: () => void): void {
   timer = setInterval(() => {
+    if (writing) return;
     const generation = rulesetGeneration(host.netfilter);
     if (generation === seen || expected === undefined) return;
     if (isIntact(host)) {
@@ -48,6 +50,11 @@ function isIntact(host: HostSockets): boolean {
 
 export function unwatchRules(): void {
   clearInterval(timer);
+}
+
+/** Between the program that writes the table and our look at what it wrote nobody shall take it for damaged. */
+export function rulesWriting(on: boolean): void {
+  writing = on;
 }
 
 /** The whole table was written by the engine just now: this is how it shall be. False when it is gone already. */
