@@ -112,6 +112,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       "network.open.after-netns",
       "network.open.after-attach",
       "network.open.after-publish",
+      "network.open.before-plugs",
+      "network.open.before-names",
       "start.after-network",
       "start.after-bundle",
       "monitor.create.after-fifos",
