@@ -92,7 +92,8 @@ interface RequestInput {
 
 async function makeRequest(input: RequestInput, sent: (bytes: number) => void): Promise<BuildRunRequest> {
   const { flags, engine, env, signal, outputs } = input;
-  const files = await locate(input, sent);
+  // what the flags say is read first: a mistake there must not leave a context waiting
+  const settings = readSettings(flags, env, engine.host, outputs);
   const contexts: Record<string, string> = {};
   for (const row of flags["build-context"]) {
     const equals = row.indexOf("=");
@@ -105,12 +106,28 @@ async function makeRequest(input: RequestInput, sent: (bytes: number) => void): 
           sent,
         });
   }
+  const cacheFrom = [];
+  for (const row of readCaches(flags["cache-from"])) {
+    const folder = row["type"] === "local" ? row["src"] : undefined;
+    cacheFrom.push(
+      folder === undefined
+        ? row
+        : { ...row, src: await sendContext(engine, folderOf(folder), ignorePatterns([]), { signal, sent }) },
+    );
+  }
+  return { ...settings, CacheFrom: cacheFrom, Contexts: contexts, ...(await locate(input, sent)) };
+}
+
+function readSettings(
+  flags: Flags,
+  env: Readonly<Record<string, string | undefined>>,
+  host: string,
+  outputs: readonly Output[],
+): Omit<BuildRunRequest, "Dockerfile"> {
   const [platform = "", ...more] = flags.platform.flatMap((value) => value.split(","));
   if (more.length > 0)
     throw new ExitError(1, "several platforms in one build are not supported: build them one by one");
   return {
-    ...files,
-    Contexts: contexts,
     Target: flags.target ?? "",
     BuildArgs: readBuildArgs(flags["build-arg"], env),
     Labels: parseLabels(flags.label),
@@ -121,14 +138,7 @@ async function makeRequest(input: RequestInput, sent: (bytes: number) => void): 
     Network: flags.network,
     ExtraHosts: flags["add-host"].map((row) => row.replace("=", ":")),
     Secrets: readSecrets(flags.secret, env),
-    Ssh: readSsh(flags.ssh, env, engine.host),
-    CacheFrom: await Promise.all(
-      readCaches(flags["cache-from"]).map(async (row) =>
-        row["type"] === "local" && row["src"] !== undefined
-          ? { ...row, src: await sendContext(engine, folderOf(row["src"]), ignorePatterns([]), { signal, sent }) }
-          : row,
-      ),
-    ),
+    Ssh: readSsh(flags.ssh, env, host),
     CacheTo: readCaches(flags["cache-to"]),
     Exports: outputs.map(({ request }) => request),
     Tags: flags.tag,
