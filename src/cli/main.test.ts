@@ -148,7 +148,7 @@ describe("berth", () => {
       out: "",
       err: "berth: unknown command: berth bogus\n\nRun 'berth --help' for more information\n",
     });
-    expect(await berth("build", ".")).toEqual({ status: 1, out: "", err: "berth: build is not available yet\n" });
+    expect(await berth("swarm", "init")).toEqual({ status: 1, out: "", err: "berth: swarm is not available yet\n" });
     expect(await berth("image", "build")).toMatchObject({ err: "berth: image build is not available yet\n" });
     expect(await berth("container", "bogus")).toMatchObject({ status: 1 });
     expect(await berth("ps", "--bogus")).toEqual({
