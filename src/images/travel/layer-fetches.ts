@@ -55,11 +55,6 @@ export class LayerFetches {
     this.#parallel = options.parallel;
   }
 
-  /** Chain ids of work in progress. */
-  active(): readonly string[] {
-    return [...this.#jobs.keys()];
-  }
-
   /**
    * Brings the layers of one image, lowest first. The caller holds their chain ids and leases their blobs. Gives the
    * digests of the blobs whose content was seen to be the layer's: of layers that are here it is only said.
