@@ -97,6 +97,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     appliers: new Appliers({ maxWorkers: 2 }),
     limits: defaultApplyLimits,
     locks: new KeyedLock(),
+    proxies: () => options.registries.proxies,
     permits: new Semaphore(() => Math.max(1, options.settings().maxParallelism)),
     hold: (chainIds) => images.hold(chainIds),
     workRoot,
@@ -173,7 +174,8 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     check: ({ dockerfile, frontend }) =>
       Promise.resolve().then(() => checkDockerfile(parseDockerfile(dockerfile.text, dockerfile.fileName), frontend)),
     tarContext: (source, signal) => tarContext(source, { spoolRoot, appliers: solverDeps.appliers, signal }),
-    remoteContext: (url, asked) => remoteContext(url, { ...asked, spoolRoot, appliers: solverDeps.appliers }),
+    remoteContext: (url, asked) => 
+      remoteContext(url, { ...asked, spoolRoot, appliers: solverDeps.appliers, proxies: options.registries.proxies }),
     cacheUsage: () => cacheUsage(cacheDeps),
     pruneCache: (asked) => pruneCache(cacheDeps, asked, freeBytes),
     history: () => records.list(),
@@ -239,7 +241,7 @@ async function run(request: BuildRequest, { solverDeps, images, record, registri
     await exportCache({ ...solverDeps, registries }, request, { results: solver.used, image: solved.result });
     return { id: request.id, imageId, manifestDigest, warnings: plan.warnings };
   } finally {
-    solver.close();
+    await solver.close();
   }
 }
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
+import { serveGit } from "../harness/git-server.ts";
 import { startDockerRegistry, type TestRegistry } from "../harness/docker-registry.ts";
 import { type Result, run, until } from "../harness/run.ts";
 
@@ -384,6 +385,7 @@ test("ADD takes archives, URLs by their checksum and git repositories; COPY take
     { cwd: path },
   );
   const commit = (await run(["git", "-C", join(path, "repo.git"), "rev-parse", "HEAD"])).stdout.trim();
+  using repositories = serveGit(path);
   const body = "from the net\n";
   const server = Bun.serve({
     port: 0,
@@ -397,7 +399,7 @@ ADD t.tgz /unpacked/
 ADD --unpack=false t.tgz /whole/
 ADD single.gz /single/
 ADD --checksum=${checksum} http://127.0.0.1:${server.port}/file.txt /url/
-ADD --keep-git-dir=true --checksum=${commit} file://${path}/repo.git#main /git
+ADD --keep-git-dir=true --checksum=${commit} ${repositories.url}/repo.git#main /git
 RUN cat /n /unpacked/in /url/file.txt /git/in && ls /whole /single /git/.git/HEAD && stat -c '%a %Y' /url/file.txt
 `;
   try {

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
+import { serveGit } from "../harness/git-server.ts";
 import { run, until } from "../harness/run.ts";
 
 let daemon: TestDaemon;
@@ -143,6 +144,7 @@ test("contexts come from standard input, as tar or as one Dockerfile, from a URL
     "-c",
     `cd ${path} && git init -q -b main . && git add . && git -c user.name=a -c user.email=b commit -qm x && git clone -q --bare . ${repository}`,
   ]);
+  using repositories = serveGit(folder);
   const server = Bun.serve({
     port: 0,
     fetch: (request) => new Response(Bun.file(request.url.endsWith("tgz") ? tar : join(path, "sub/Other"))),
@@ -153,7 +155,7 @@ test("contexts come from standard input, as tar or as one Dockerfile, from a URL
     expect(await url.text()).toContain("sha256:");
     const git = await daemon.request(
       "POST",
-      `/build?remote=${encodeURIComponent(`file://${repository}#main:sub`)}&dockerfile=Other&t=local/git`,
+      `/build?remote=${encodeURIComponent(`${repositories.url}/repository.git#main:sub`)}&dockerfile=Other&t=local/git`,
     );
     expect(await git.text()).toContain("Successfully tagged local/git:latest");
     expect(await daemon.ok("run", "--rm", "local/git", "cat", "/f")).toBe("sub");

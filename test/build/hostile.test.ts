@@ -4,7 +4,8 @@ import { readdirSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { importBusybox, startDaemon, type TestDaemon } from "../harness/daemon.ts";
-import type { Result } from "../harness/run.ts";
+import { serveGit } from "../harness/git-server.ts";
+import { type Result, run } from "../harness/run.ts";
 
 // Dockerfiles and contexts of strangers: an error or a right image, in a bounded time, and nothing left behind.
 
@@ -76,6 +77,30 @@ test("a download that leads to a file of the host is refused", async () => {
   expect((await berth(path)).status).toBe(1);
   const git = await context({ Dockerfile: "FROM busybox\nADD file:///tmp/x.git /a\n" });
   expect((await berth(git)).stderr).toContain("not found");
+});
+
+test("a repository leads to no file of the host by its submodules, and is checked wherever it is named", async () => {
+  const path = await context({ "secret/f": "of the host\n", "main/f": "f\n" });
+  const git = "git -c user.name=a -c user.email=b -c protocol.file.allow=always";
+  await run(
+    [
+      "sh",
+      "-ec",
+      `for r in secret main; do (cd $r && git init -q -b main . && git add . && ${git} commit -qm x); done
+    cd main && ${git} submodule add -q ${path}/secret sub && ${git} commit -qm y && cd .. && git clone -q --bare main repo.git`,
+    ],
+    { cwd: path },
+  );
+  using repositories = serveGit(path);
+  const url = `${repositories.url}/repo.git`;
+  const submodules = await context({ Dockerfile: `FROM busybox\nADD ${url} /a\n` });
+  expect((await berth(submodules)).stderr).toContain("transport 'file' not allowed");
+  const wrong = "1".repeat(40);
+  const checked = await context({
+    Dockerfile: `FROM busybox\nADD ${url}?submodules=0 /a\nADD --checksum=${wrong} ${url}?submodules=0 /b\n`,
+  });
+  expect((await berth(checked)).stderr).toContain("expected checksum to match");
+  expect(spool()).toEqual([]);
 });
 
 test("a folder's own mode is part of what is copied", async () => {

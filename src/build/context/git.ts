@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
+import type { ProxySettings } from "../../distribution/http/proxies.ts";
 import { openInRoot, openRoot } from "../../kernel/openat2.ts";
 import { closeSync, readlinkSync } from "node:fs";
 
@@ -49,11 +50,11 @@ const gitTimeoutMs = 30 * 60_000;
 /** Fetches one commit, without its history, into a new folder. Gives the folder that was asked for in it. */
 export async function checkoutGit(
   source: GitSource,
-  options: { folder: string; keepGitDir: boolean; checksum?: string; signal: AbortSignal; agent?: string },
+  options: { folder: string; keepGitDir: boolean; checksum?: string; signal: AbortSignal; proxies: ProxySettings },
 ): Promise<{ commit: string; root: string }> {
   const { folder, signal } = options;
   await mkdir(folder, { recursive: true, mode: 0o755 });
-  const git = (...args: string[]): Promise<string> => runGit(args, { cwd: folder, signal, agent: options.agent ?? "" });
+  const git = (...args: string[]): Promise<string> => runGit(args, { cwd: folder, signal, proxies: options.proxies });
   await git("init", "--quiet");
   await git("remote", "add", "origin", "--", source.remote);
   const ref = source.ref || "HEAD";
@@ -94,12 +95,18 @@ async function inside(root: string, path: string): Promise<string> {
   }
 }
 
+/** The first thing that git calls fatal, which the rest follows from. */
+function reason(errors: string): string {
+  const lines = errors.trim().split("\n");
+  return lines.find((line) => line.startsWith("fatal: ")) ?? lines.at(-1) ?? "";
+}
+
 function runGit(
   args: readonly string[],
-  options: { cwd: string; signal: AbortSignal; agent: string },
+  options: { cwd: string; signal: AbortSignal; proxies: ProxySettings },
 ): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const child = spawn("git", ["-c", "protocol.file.allow=user", "-c", "core.hooksPath=/dev/null", ...args], {
+  const child = spawn("git", ["-c", "core.hooksPath=/dev/null", ...args], {
     cwd: options.cwd,
     stdio: ["ignore", "pipe", "pipe"],
     timeout: gitTimeoutMs,
@@ -109,9 +116,13 @@ function runGit(
       HOME: "/nonexistent", // settings of this host's users are no part of a build
       GIT_TERMINAL_PROMPT: "0",
       GIT_CONFIG_NOSYSTEM: "1",
-      GIT_SSH_COMMAND: "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
-      ...(options.agent === "" ? {} : { SSH_AUTH_SOCK: options.agent }),
-      ...proxies(),
+      // neither a Dockerfile nor a repository's submodules read this host's files or run its programs
+      GIT_ALLOW_PROTOCOL: "http:https:git:ssh",
+      // nor do they use the keys of this host's users
+      GIT_SSH_COMMAND: "ssh -F /dev/null -o IdentityFile=none -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
+      http_proxy: options.proxies.http,
+      https_proxy: options.proxies.https,
+      no_proxy: options.proxies.no,
     },
   });
   let [out, error] = ["", ""];
@@ -122,33 +133,27 @@ function runGit(
     error = (error + chunk.toString("utf8")).slice(-4 * 1024);
   });
   child.once("error", (cause) => {
+    if (options.signal.aborted) return; // its exit follows: until then it writes
+    reject(
+      new EngineError(
+        "unavailable",
+        `git cannot be run: ${cause.message}: is it installed on the daemon's host?`,
+        {},
+        { cause },
+      ),
+    );
+  });
+  child.once("exit", () => {
     if (options.signal.aborted) reject(new EngineError("cancelled", "the build was cancelled"));
-    else
-      reject(
-        new EngineError(
-          "unavailable",
-          `git cannot be run: ${cause.message}: is it installed on the daemon's host?`,
-          {},
-          { cause },
-        ),
-      );
   });
   child.once("close", (code) => {
     if (code === 0) resolve(out);
     else
       reject(
-        new EngineError("invalid", `git ${args[0] ?? ""} failed: ${error.trim().split("\n").at(-1) ?? ""}`, {
+        new EngineError("invalid", `git ${args[0] ?? ""} failed: ${reason(error)}`, {
           exitCode: code,
         }),
       );
   });
   return promise;
-}
-
-function proxies(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) =>
-      /^(https?|no|all)_proxy$/i.test(name) && value !== undefined ? [[name, value]] : [],
-    ),
-  );
 }

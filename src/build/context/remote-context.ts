@@ -1,11 +1,13 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
 import { newId } from "../../base/id.ts";
+import type { ProxySettings } from "../../distribution/http/proxies.ts";
 import type { Appliers } from "../../snapshots/apply/appliers.ts";
 import { isGit } from "../frontend/dispatch-files.ts";
 import type { BuildContext } from "./build-context.ts";
 import { folderContext } from "./folder-context.ts";
+import { openDownload } from "./download.ts";
 import { checkoutGit, parseGitUrl } from "./git.ts";
 import { tarContext } from "./tar-context.ts";
 
@@ -18,33 +20,35 @@ const maxTextBytes = 2 * 1024 * 1024;
  */
 export async function remoteContext(
   url: string,
-  options: { spoolRoot: string; appliers: Appliers; signal: AbortSignal; fileName: string; keepGitDir: boolean },
+  options: {
+    spoolRoot: string;
+    appliers: Appliers;
+    proxies: ProxySettings;
+    signal: AbortSignal;
+    fileName: string;
+    keepGitDir: boolean;
+  },
 ): Promise<BuildContext> {
   const folder = join(options.spoolRoot, `remote-${newId().slice(0, 16)}`);
   if (isGit(url)) {
-    const { root } = await checkoutGit(parseGitUrl(url), {
-      folder,
-      keepGitDir: options.keepGitDir,
-      signal: options.signal,
-    });
-    return folderContext(root, { remove: [folder] });
+    try {
+      const { root } = await checkoutGit(parseGitUrl(url), { ...options, folder });
+      return folderContext(root, { remove: [folder] });
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
   }
   if (!/^https?:\/\//i.test(url))
     throw new EngineError(
       "invalid",
       `invalid build context ${JSON.stringify(url)}: it is no URL and no git repository`,
     );
-  const response = await fetch(url, { signal: options.signal }).catch((error: unknown) => {
-    options.signal.throwIfAborted();
-    throw new EngineError(
-      "unavailable",
-      `error downloading remote context ${url}: ${error instanceof Error ? error.message : String(error)}`,
-      { url },
-    );
-  });
-  if (!response.ok || !response.body)
-    throw new EngineError("invalid", `error downloading remote context ${url}: status ${response.status}`, { url });
-  const body = response.body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  const { status, body } = await openDownload(url, options);
+  if (status < 200 || status > 299) {
+    await body.return(undefined);
+    throw new EngineError("invalid", `error downloading remote context ${url}: status ${status}`, { url });
+  }
   let head = Buffer.alloc(0);
   while (head.length < 1024) {
     const next = await body.next();

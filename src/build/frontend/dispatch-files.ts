@@ -118,5 +118,5 @@ function remoteSource(source: string, add: Extract<Instruction, { kind: "add" }>
 /** moby parity: gitutil.ParseGitRef: `git@host:`, `git://`, `ssh://`, and http(s) whose path ends in `.git`. */
 export function isGit(source: string): boolean {
   if (/^(git|ssh):\/\//i.test(source) || /^git@[^:]+:/.test(source) || source.startsWith("github.com/")) return true;
-  return /^(https?|file):\/\/[^?#]+\.git(?:[?#].*)?$/i.test(source);
+  return /^https?:\/\/[^?#]+\.git(?:[?#].*)?$/i.test(source);
 }

@@ -1,10 +1,12 @@
 import { createWriteStream } from "node:fs";
-import { mkdir, utimes } from "node:fs/promises";
+import { mkdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
 import { newId } from "../../base/id.ts";
+import type { ProxySettings } from "../../distribution/http/proxies.ts";
+import { openDownload } from "../context/download.ts";
 import { checkoutGit, type GitSource, parseGitUrl } from "../context/git.ts";
 
 interface UrlSource {
@@ -23,13 +25,16 @@ const maxDownloadBytes = 16 * 1024 ** 3;
 const downloadTimeoutMs = 30 * 60_000;
 
 /** What ADD takes from the network. Each URL is fetched once per build. */
-export class Remotes {
+export class Remotes implements AsyncDisposable {
   readonly #spoolRoot: string;
   readonly #signal: AbortSignal;
+  readonly #proxies: ProxySettings;
+  readonly #folders: string[] = [];
   readonly #downloads = new Map<string, Promise<Fetched & { digest: string }>>();
   readonly #checkouts = new Map<string, Promise<Fetched & { commit: string }>>();
 
-  constructor(options: { spoolRoot: string; signal: AbortSignal }) {
+  constructor(options: { spoolRoot: string; signal: AbortSignal; proxies: ProxySettings }) {
+    this.#proxies = options.proxies;
     this.#spoolRoot = options.spoolRoot;
     this.#signal = options.signal;
   }
@@ -43,17 +48,25 @@ export class Remotes {
     return (await this.checkout(source)).commit;
   }
 
-  download(source: UrlSource): Promise<Fetched & { digest: string }> {
-    const known = this.#downloads.get(source.url);
-    if (known) return known;
-    const made = this.#download(source);
-    made.catch(() => {}); // told by who waits for it
-    this.#downloads.set(source.url, made);
-    return made;
+  /** Throws `invalid` for bytes that are not what the checksum says, whoever has fetched them. */
+  async download({ url, checksum }: UrlSource): Promise<Fetched & { digest: string }> {
+    let made = this.#downloads.get(url);
+    if (!made) {
+      made = this.#download(url);
+      made.catch(() => {}); // told by who waits for it
+      this.#downloads.set(url, made);
+    }
+    const file = await made;
+    if (checksum !== "" && file.digest !== checksum)
+      throw new EngineError("invalid", `digest mismatch ${file.digest}: ${checksum} for ${url}`, {
+        url,
+        digest: file.digest,
+      });
+    return file;
   }
 
   checkout(source: { url: string; checksum: string; keepGitDir: boolean }): Promise<Fetched & { commit: string }> {
-    const key = `${source.url} ${source.keepGitDir}`;
+    const key = `${source.url} ${source.keepGitDir} ${source.checksum}`;
     const known = this.#checkouts.get(key);
     if (known) return known;
     const made = this.#checkout(source);
@@ -62,26 +75,21 @@ export class Remotes {
     return made;
   }
 
-  async #download({ url, checksum }: UrlSource): Promise<Fetched & { digest: string }> {
-    const root = join(this.#spoolRoot, `url-${newId().slice(0, 16)}`);
-    await mkdir(root, { recursive: true });
+  async #download(url: string): Promise<Fetched & { digest: string }> {
     const name = fileName(url);
-    const response = await fetch(url, {
+    const root = this.#folder("url");
+    await mkdir(root, { recursive: true });
+    const { status, headers, body } = await openDownload(url, {
       signal: AbortSignal.any([this.#signal, AbortSignal.timeout(downloadTimeoutMs)]),
-      redirect: "follow",
-    }).catch((error: unknown) => {
-      this.#signal.throwIfAborted();
-      throw new EngineError(
-        "unavailable",
-        `failed to load ${url}: ${error instanceof Error ? error.message : String(error)}`,
-        { url },
-      );
+      proxies: this.#proxies,
     });
-    if (!response.ok || !response.body)
-      throw new EngineError("not-found", `invalid response status ${response.status} for ${url}`, { url });
+    if (status < 200 || status > 299) {
+      await body.return(undefined);
+      throw new EngineError("not-found", `invalid response status ${status} for ${url}`, { url });
+    }
     const hash = new Bun.CryptoHasher("sha256");
     let bytes = 0;
-    const counted = async function* (body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const counted = async function* (): AsyncGenerator<Uint8Array> {
       for await (const chunk of body) {
         bytes += chunk.length;
         if (bytes > maxDownloadBytes)
@@ -91,15 +99,10 @@ export class Remotes {
       }
     };
     const file = join(root, name);
-    await pipeline(
-      Readable.from(counted(response.body), { objectMode: false }),
-      createWriteStream(file, { mode: 0o600 }),
-    );
+    await pipeline(Readable.from(counted(), { objectMode: false }), createWriteStream(file, { mode: 0o600 }));
     const digest = `sha256:${hash.digest("hex")}`;
-    if (checksum !== "" && digest !== checksum)
-      throw new EngineError("invalid", `digest mismatch ${digest}: ${checksum} for ${url}`, { url, digest });
     // moby parity: the time is the server's, or the beginning of time
-    const modified = Date.parse(response.headers.get("last-modified") ?? "") || 0;
+    const modified = Date.parse(headers.get("last-modified") ?? "") || 0;
     await utimes(file, modified / 1000, modified / 1000);
     return { root, patterns: [`/${name.replaceAll(/[*?[\\]/g, "\\$&")}`], digest };
   }
@@ -110,22 +113,42 @@ export class Remotes {
     keepGitDir: boolean;
   }): Promise<Fetched & { commit: string }> {
     const git: GitSource = parseGitUrl(source.url);
-    const folder = join(this.#spoolRoot, `git-${newId().slice(0, 16)}`);
+    const folder = this.#folder("git");
     const { commit, root } = await checkoutGit(git, {
       folder,
       keepGitDir: source.keepGitDir,
       checksum: source.checksum,
       signal: this.#signal,
+      proxies: this.#proxies,
     });
-    return { root, patterns: ["."], commit: `${commit} ${git.subfolder}` };
+    // with its own folder of git the address is part of the files
+    const kept = source.keepGitDir ? `${git.remote} ${git.ref}` : "";
+    return { root, patterns: ["."], commit: JSON.stringify([commit, git.subfolder, git.submodules, kept]) };
+  }
+
+  #folder(kind: string): string {
+    const folder = join(this.#spoolRoot, `${kind}-${newId().slice(0, 16)}`);
+    this.#folders.push(folder);
+    return folder;
+  }
+
+  /** Removes what was fetched. Nothing is on its way any more: the build's signal has fired, or it has ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([...this.#downloads.values(), ...this.#checkouts.values()]);
+    for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
 }
 
 /** Name of the file in the destination: the last part of the URL's path. */
 function fileName(url: string): string {
-  const { pathname } = new URL(url);
-  const last = decodeURIComponent(pathname.slice(pathname.lastIndexOf("/") + 1)).replaceAll("/", "_");
-  if (last === "" || last === "." || last === "..")
+  let last = "";
+  try {
+    const { pathname } = new URL(url);
+    last = decodeURIComponent(pathname.slice(pathname.lastIndexOf("/") + 1)).replaceAll("/", "_");
+  } catch {
+    // no address, or escaped as no text is: without a name
+  }
+  if (last === "" || last === "." || last === ".." || last.includes("\0") || Buffer.byteLength(last) > 255)
     throw new EngineError("invalid", `cannot determine filename from url: ${url}`, { url });
   return last;
 }

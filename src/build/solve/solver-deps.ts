@@ -1,4 +1,5 @@
 import type { KeyedLock } from "../../base/keyed-lock.ts";
+import type { ProxySettings } from "../../distribution/http/proxies.ts";
 import type { Appliers } from "../../snapshots/apply/appliers.ts";
 import type { ApplyLimits } from "../../snapshots/apply/apply.ts";
 import type { LayerStore } from "../../snapshots/layers.ts";
@@ -20,6 +21,8 @@ export interface SolverDeps {
   readonly limits: ApplyLimits;
   /** By key: a step that two builds want is run once. */
   readonly locks: KeyedLock;
+  /** For what ADD takes from the network. */
+  readonly proxies: () => ProxySettings;
   /** How many steps run at once. */
   readonly permits: Semaphore;
   /** Keeps layers that no row names yet. */

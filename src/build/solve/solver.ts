@@ -91,9 +91,11 @@ export class Solver {
     }
   }
 
-  /** Lets go of layers and results. */
-  close(): void {
+  /** Lets go of layers and results, and of what was fetched. */
+  async close(): Promise<void> {
     this.#holds.dispose();
+    this.#abort.abort(new EngineError("cancelled", "the build is over"));
+    await this.#sources.close();
   }
 
   solve(vertex: Vertex): Promise<Solved> {

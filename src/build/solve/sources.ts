@@ -34,7 +34,13 @@ export class SourceReader {
     this.#signal = options.signal;
     this.#contextPaths = options.contextPaths;
     this.#solve = options.solve;
-    this.#remotes = new Remotes({ spoolRoot: options.deps.spoolRoot, signal: options.signal });
+    const { spoolRoot, proxies } = options.deps;
+    this.#remotes = new Remotes({ spoolRoot, signal: options.signal, proxies: proxies() });
+  }
+
+  /** Removes what was fetched for the build. */
+  close(): Promise<void> {
+    return this.#remotes[Symbol.asyncDispose]();
   }
 
   /** The folder of a context, all that the build reads of it fetched. */
