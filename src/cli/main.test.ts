@@ -149,7 +149,6 @@ describe("berth", () => {
       err: "berth: unknown command: berth bogus\n\nRun 'berth --help' for more information\n",
     });
     expect(await berth("swarm", "init")).toEqual({ status: 1, out: "", err: "berth: swarm is not available yet\n" });
-    expect(await berth("image", "build")).toMatchObject({ err: "berth: image build is not available yet\n" });
     expect(await berth("container", "bogus")).toMatchObject({ status: 1 });
     expect(await berth("ps", "--bogus")).toEqual({
       status: 125,
