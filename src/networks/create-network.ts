@@ -144,8 +144,10 @@ async function tearDown(
   store.deleteNetwork(network.id);
 }
 
-const sharesParent = (catalog: Catalog, { id, options }: KnownNetwork): boolean =>
-  catalog.list().some(({ network }) => network.id !== id && network.options["parent"] === options["parent"]);
+/** Whether another network needs the same interface of the host. One that the engine made is a network's own. */
+const sharesParent = (catalog: Catalog, { id, options: { parent } }: KnownNetwork): boolean =>
+  parent !== undefined &&
+  catalog.list().some(({ network }) => network.id !== id && network.options["parent"] === parent);
 
 function publish({ events }: CreateParts, action: string, network: Network, caller: Caller): void {
   events.publish({

@@ -78,6 +78,10 @@ test("macvlan without a parent is a wire of its own that nobody else is on; live
   expect(await ask(two.netnsPath, one.endpoints[0]?.ipv4 ?? "", 80)).toContain("one");
   await lab.networks.disconnect(both, two.plan, id, { caller: { via: "engine" } });
   expect(await ask(two.netnsPath, one.endpoints[0]?.ipv4 ?? "", 80)).toStartWith("no answer");
+  await lab.close(one.plan);
+  // Beside another network that names no parent either.
+  await lab.networks.remove("alone", { caller: { via: "engine" } });
+  for (const link of ["dm", "dp"]) expect(existsSync(`/sys/class/net/${link}-${id.slice(0, 12)}`)).toBe(false);
 });
 
 test("a missing parent, a VLAN and a driver that the kernel cannot do are refused by name, and nothing is left", async () => {
