@@ -12,6 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, delimiter, join } from "node:path";
 import { bun, dockerClientFolder, installModules, installPackages, root, run } from "./setup.mjs";
 
@@ -38,7 +39,8 @@ if (!script) throw new Error("which script? usage: node scripts/vm.mjs test/vm/c
 const modules = option("--modules", "").split(",").filter(Boolean);
 const timeoutS = Number(option("--timeout", "300"));
 
-const folder = join(root, "dist/vm");
+// not below the repository: `bun test NAME` walks all of that, and a whole system holds links that lead it into /proc
+const folder = join(tmpdir(), "berth-vm");
 const quiet = { stdio: ["ignore", "ignore", "inherit"] };
 mkdirSync(folder, { recursive: true });
 installPackages(vmPackages);
