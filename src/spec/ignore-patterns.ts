@@ -1,4 +1,5 @@
 import { EngineError } from "../base/errors.ts";
+import { globMatcher } from "./glob.ts";
 
 /** Patterns of a `.dockerignore`, in their order: the last one that matches decides. */
 export interface IgnorePatterns {
@@ -29,7 +30,7 @@ export function ignorePatterns(lines: readonly string[]): IgnorePatterns {
     const exception = line.startsWith("!");
     const pattern = exception ? line.slice(1) : line;
     if (pattern === "") throw new EngineError("invalid", 'illegal exclusion pattern: "!"');
-    return { exception, pattern, regex: compile(pattern) };
+    return { exception, pattern, matches: globMatcher(pattern) };
   });
   const exceptions = rules.filter((rule) => rule.exception);
   return {
@@ -37,7 +38,7 @@ export function ignorePatterns(lines: readonly string[]): IgnorePatterns {
     hasExceptions: exceptions.length > 0,
     ignores(path) {
       let ignored = false;
-      for (const rule of rules) if (rule.exception === ignored && rule.regex.test(path)) ignored = !rule.exception;
+      for (const rule of rules) if (rule.exception === ignored && rule.matches(path)) ignored = !rule.exception;
       return ignored;
     },
     mayHoldExceptions: (folder) =>
@@ -46,53 +47,10 @@ export function ignorePatterns(lines: readonly string[]): IgnorePatterns {
         const parts = pattern.split("/");
         const above = folder.split("/");
         if (parts.length <= above.length) return false;
-        return compile(parts.slice(0, above.length).join("/")).test(folder);
+        return globMatcher(parts.slice(0, above.length).join("/"))(folder);
       }),
   };
 }
-
-function compile(pattern: string): RegExp {
-  try {
-    return new RegExp(`^${globSource(pattern)}(?:/.*)?$`, "su");
-  } catch {
-    throw new EngineError("invalid", `syntax error in pattern ${JSON.stringify(pattern)}`);
-  }
-}
-
-/**
- * A path pattern as the source of a regular expression: Go's filepath.Match, and `**` for any number of folders
- * (moby parity: patternmatcher).
- */
-export function globSource(pattern: string): string {
-  let out = "";
-  const chars = [...pattern];
-  for (let at = 0; at < chars.length; at++) {
-    const char = chars[at] ?? "";
-    if (char === "*" && chars[at + 1] === "*") {
-      while (chars[at + 1] === "*") at++;
-      if (chars[at + 1] === "/") at++;
-      // at the end it matches everything below; elsewhere whole folders, none of them too
-      out += at + 1 >= chars.length ? ".*" : "(?:.*/)?";
-    } else if (char === "*") out += "[^/]*";
-    else if (char === "?") out += "[^/]";
-    else if (char === "[") {
-      const close = chars.indexOf("]", chars[at + 1] === "^" ? at + 3 : at + 2);
-      if (close < 0) throw new SyntaxError("unclosed class");
-      out += characterClass(chars.slice(at + 1, close));
-      at = close;
-    } else if (char === "\\") out += literal(chars[++at] ?? "\\");
-    else out += literal(char);
-  }
-  return out;
-}
-
-function characterClass(chars: readonly string[]): string {
-  const negated = chars[0] === "^";
-  const body = chars.slice(negated ? 1 : 0).map((char) => (/[[\]^&|~]/.test(char) ? `\\${char}` : char));
-  return `[${negated ? "^" : ""}${body.join("")}]`;
-}
-
-const literal = (char: string): string => char.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 
 /** filepath.Clean without the leading slash. */
 function cleanPattern(pattern: string): string {

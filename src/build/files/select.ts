@@ -1,6 +1,8 @@
 import { closeSync, fstatSync } from "node:fs";
 import { EngineError } from "../../base/errors.ts";
-import { globSource } from "../../spec/ignore-patterns.ts";
+import { nameBytes, nodeTypes, statNode } from "../../kernel/fs-node.ts";
+import { openFlags } from "../../kernel/openat2.ts";
+import { globMatcher } from "../../spec/glob.ts";
 import { namesIn, toBytes, toText, tryOpen } from "./source-tree.ts";
 
 /** What to take of a tree. */
@@ -51,19 +53,16 @@ export function excluder(patterns: readonly string[]): (path: string) => boolean
   if (patterns.length === 0) return () => false;
   const rules = patterns.map((pattern) => ({
     keep: pattern.startsWith("!"),
-    regex: new RegExp(
-      `^${globSource(
-        pattern
-          .replace(/^!/, "")
-          .replace(/^\.?\/+/, "")
-          .replace(/\/$/, ""),
-      )}(?:/.*)?$`,
-      "su",
+    matches: globMatcher(
+      pattern
+        .replace(/^!/, "")
+        .replace(/^\.?\/+/, "")
+        .replace(/\/$/, ""),
     ),
   }));
   return (path) => {
     let out = false;
-    for (const { keep, regex } of rules) if (regex.test(toText(path))) out = !keep;
+    for (const { keep, matches } of rules) if (matches(toText(path))) out = !keep;
     return out;
   };
 }
@@ -102,10 +101,10 @@ function expandWildcards(rootFd: number, pattern: string): string[] {
     } else if (!/[*?[\\]/.test(part))
       found = found.map((path) => join(path, part)).filter((path) => exists(rootFd, path));
     else {
-      const regex = new RegExp(`^${globSource(toText(part))}$`, "su");
+      const matches = globMatcher(toText(part));
       found = found.flatMap((path) =>
         list(rootFd, path)
-          .filter((name) => regex.test(toText(name)))
+          .filter((name) => matches(toText(name)))
           .map((name) => join(path, name)),
       );
     }
@@ -131,11 +130,15 @@ function list(rootFd: number, path: string): string[] {
   }
 }
 
-function foldersBelow(rootFd: number, path: string, depth = 0): string[] {
-  if (depth > 100) return []; // links may form circles
-  return list(rootFd, path).flatMap((name) => {
-    const below = join(path, name);
-    const names = list(rootFd, below);
-    return names.length > 0 ? [below, ...foldersBelow(rootFd, below, depth + 1)] : [];
-  });
+/** Links are not gone into: they may form circles. */
+function foldersBelow(rootFd: number, path: string): string[] {
+  const fd = tryOpen(rootFd, path, openFlags.path | openFlags.directory);
+  if (fd === undefined) return [];
+  try {
+    return namesIn(fd)
+      .filter((name) => ((statNode(nameBytes(name), fd)?.mode ?? 0) & nodeTypes.mask) === nodeTypes.folder)
+      .flatMap((name) => [join(path, name), ...foldersBelow(rootFd, join(path, name))]);
+  } finally {
+    closeSync(fd);
+  }
 }
