@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
-import { chmod, chown, mkdir, rename, rm } from "node:fs/promises";
+import { chmodSync, chownSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
+import { newId } from "../../base/id.ts";
 import type { RunMount } from "../dockerfile/run-mount.ts";
 import type { CacheRecord } from "./cache-record.ts";
 import type { BuildTables, MountRow } from "./build-cache.sql.ts";
@@ -14,6 +15,9 @@ export interface OpenCacheMount extends AsyncDisposable {
   /** It was made just now: initial content may be put into it. */
   readonly isNew: boolean;
 }
+
+/** What makes two mounts the same folder. */
+export const cacheName = ({ id, target, from, source }: RunMount): string => `${id || target}\0${from}\0${source}`;
 
 /** Folders that RUN steps share over builds. Rows on disk, answers from memory. */
 export class CacheMounts {
@@ -40,7 +44,7 @@ export class CacheMounts {
    * folder where the first one is in use.
    */
   async open(mount: RunMount, signal: AbortSignal): Promise<OpenCacheMount> {
-    const base = `${mount.id || mount.target}\0${mount.from}\0${mount.source}`;
+    const base = cacheName(mount);
     await using undo = new AsyncDisposableStack();
     let id = base;
     if (mount.sharing === "locked") undo.defer(await this.#lock(base, signal));
@@ -51,6 +55,10 @@ export class CacheMounts {
     const path = join(this.#root, folder);
     const before = this.#rows.get(id);
     if (!before) {
+      // the folder before its row: a start of the daemon removes folders without one
+      mkdirSync(path, { recursive: true });
+      chmodSync(path, mount.mode ?? 0o755);
+      chownSync(path, mount.uid ?? 0, mount.gid ?? 0);
       this.#put({
         id,
         folder,
@@ -60,9 +68,6 @@ export class CacheMounts {
         last_used_at_ns: nowNs().toString(),
         use_count: 0,
       });
-      await mkdir(path, { recursive: true });
-      await chmod(path, mount.mode ?? 0o755);
-      await chown(path, mount.uid ?? 0, mount.gid ?? 0);
     }
     const kept = undo.move();
     return { folder: path, isNew: !before, [Symbol.asyncDispose]: () => kept.disposeAsync() };
@@ -83,17 +88,17 @@ export class CacheMounts {
     }));
   }
 
-  /** Removes the folder of a record. Throws conflict while a step uses it. */
-  async remove(recordId: string): Promise<void> {
+  /** Removes the folder of a record; false while a step uses it, or when there is none. */
+  async remove(recordId: string): Promise<boolean> {
     const row = [...this.#rows.values()].find(({ folder }) => folder.startsWith(recordId));
-    if (!row) return;
-    if ((this.#users.get(row.id) ?? 0) > 0)
-      throw new EngineError("conflict", `cache mount ${row.description} is in use`, { id: recordId });
+    if (!row || (this.#users.get(row.id) ?? 0) > 0) return false;
     this.#tables.deleteMount(row.id);
     this.#rows.delete(row.id);
-    const gone = join(this.#root, `${row.folder}.gone`);
-    await rename(join(this.#root, row.folder), gone).catch(() => {}); // never made
+    // at once: a step may want a new one of that name while this one goes
+    const gone = join(this.#root, `${row.folder}.${newId().slice(0, 12)}`);
+    renameSync(join(this.#root, row.folder), gone);
     await rm(gone, { recursive: true, force: true });
+    return true;
   }
 
   async #leave(id: string): Promise<void> {
@@ -116,6 +121,9 @@ export class CacheMounts {
     const mine = Promise.withResolvers<void>();
     const tail = before.then(() => mine.promise);
     this.#locks.set(id, tail);
+    void tail.then(() => {
+      if (this.#locks.get(id) === tail) this.#locks.delete(id);
+    });
     const abort = Promise.withResolvers<never>();
     const onAbort = (): void => abort.reject(new EngineError("cancelled", "the build was cancelled"));
     signal.addEventListener("abort", onAbort, { once: true });

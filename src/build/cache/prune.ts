@@ -66,11 +66,12 @@ export async function pruneCache(
       if (!(tooMuch || tooFull || onlyReserve)) break;
       if (options.reservedBytes > 0 && used - record.sizeBytes < options.reservedBytes) break;
     }
-    if (record.type === "exec.cachemount") await deps.mounts.remove(record.id);
-    else if (record.type === "source.local") {
-      // a build may have opened it meanwhile
+    // a build may have opened it meanwhile
+    if (record.type === "exec.cachemount") {
+      if (!(await deps.mounts.remove(record.id))) continue;
+    } else if (record.type === "source.local") {
       if (!(await deps.kept.remove(record.id)) && !(await deps.folders.remove(record.id))) continue;
-    } else await removeResult(deps, record.id);
+    } else if (!(await removeResult(deps, record.id))) continue;
     used -= record.sizeBytes;
     if (!record.shared) reclaimedBytes += record.sizeBytes;
     removed.push(record);
@@ -79,12 +80,13 @@ export async function pruneCache(
 }
 
 /** Forgets a result, and removes its layers that neither an image nor another result has. */
-async function removeResult({ cache, images, layers }: CacheDeps, id: string): Promise<void> {
+async function removeResult({ cache, images, layers }: CacheDeps, id: string): Promise<boolean> {
   const result = cache.list().find((known) => known.id === id);
-  if (!result) return;
+  if (!result || cache.isInUse(id)) return false;
   cache.remove(id);
   const needed = cache.needed();
   const imageLayers = new Set(images.list().flatMap((image) => image.chainIds));
   for (const { chainId } of result.layers.toReversed())
     if (!needed.has(chainId) && !imageLayers.has(chainId)) await layers.removeLayer(chainId);
+  return true;
 }

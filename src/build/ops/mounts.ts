@@ -1,11 +1,12 @@
 import { closeSync, fstatSync } from "node:fs";
-import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { EngineError } from "../../base/errors.ts";
 import { SyscallError } from "../../kernel/call.ts";
 import { bindMount, mount as mountFs, mountFlags } from "../../kernel/mount.ts";
 import { openInRoot, openRoot } from "../../kernel/openat2.ts";
 import type { BuildRequest } from "../build.ts";
+import { cacheName, type OpenCacheMount } from "../cache/cache-mounts.ts";
 import type { RunMount } from "../dockerfile/run-mount.ts";
 import type { RunOp, SourceOf } from "../graph.ts";
 import { snapshotPrefix, type SolverDeps } from "../solve/solver-deps.ts";
@@ -35,6 +36,7 @@ export interface MountContext {
 export async function readyMounts(op: RunOp, context: MountContext): Promise<ReadyMounts> {
   const mounts: StepMount[] = [];
   const env: string[] = [];
+  const caches = await openCaches(op, context);
   let agents = 0;
   for (const { mount, from } of op.mounts) {
     switch (mount.type) {
@@ -42,7 +44,7 @@ export async function readyMounts(op: RunOp, context: MountContext): Promise<Rea
         mounts.push(await bind(mount, from, op, context));
         break;
       case "cache":
-        mounts.push(await cache(mount, from, op, context));
+        mounts.push(await cache(mount, from, op, context, caches.get(mount)));
         break;
       case "tmpfs":
         mounts.push({ type: "tmpfs", target: absolute(op, mount.target), sizeBytes: mount.sizeBytes });
@@ -98,9 +100,14 @@ async function rootOf(source: SourceOf, mount: RunMount, context: MountContext):
   }
   const folder = await context.folderOf(source.name);
   if (mount.readOnly) return folder;
-  const [upper, inner] = [join(deps.spoolRoot, `${stepId}-upper`), join(deps.spoolRoot, `${stepId}-work`)];
-  await mkdir(upper, { recursive: true });
-  await mkdir(inner, { recursive: true });
+  // what is written may be large: on the disk of the data root, and each mount's own
+  const room = join(deps.spoolRoot, `${stepId}-${target.slice(target.lastIndexOf("/") + 1)}`);
+  const [upper, inner] = [join(room, "upper"), join(room, "work")];
+  undo.defer(() => rm(room, { recursive: true, force: true }));
+  for (const folder of [room, upper, inner]) await mkdir(folder, { recursive: true });
+  const { mode, uid, gid } = await stat(folder);
+  await chown(upper, uid, gid); // the top is the upper folder's
+  await chmod(upper, mode & 0o7777);
   mountFs({
     source: "overlay",
     target,
@@ -136,9 +143,33 @@ async function pin(root: string, path: string, context: MountContext, mount: Run
   }
 }
 
-async function cache(mount: RunMount, from: SourceOf | null, op: RunOp, context: MountContext): Promise<StepMount> {
-  const opened = await context.deps.mounts.open(mount, context.request.signal);
-  context.undo.defer(() => opened[Symbol.asyncDispose]());
+/** In one order in all steps, a locked one once however often it is named: two steps never wait for each other. */
+async function openCaches(
+  { mounts }: RunOp,
+  { deps, request, undo }: MountContext,
+): Promise<ReadonlyMap<RunMount, OpenCacheMount>> {
+  const opened = new Map<RunMount, OpenCacheMount>();
+  const locked = new Map<string, OpenCacheMount>();
+  const wanted = mounts
+    .flatMap(({ mount }) => (mount.type === "cache" ? [{ mount, name: cacheName(mount) }] : []))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const { mount, name } of wanted) {
+    const before = mount.sharing === "locked" ? locked.get(name) : undefined;
+    const cache = before ?? undo.use(await deps.mounts.open(mount, request.signal));
+    if (mount.sharing === "locked") locked.set(name, cache);
+    opened.set(mount, cache);
+  }
+  return opened;
+}
+
+async function cache(
+  mount: RunMount,
+  from: SourceOf | null,
+  op: RunOp,
+  context: MountContext,
+  opened: OpenCacheMount | undefined,
+): Promise<StepMount> {
+  if (!opened) throw new EngineError("internal", `cache mount ${mount.target} was not opened`);
   if (opened.isNew && from) {
     const readable = { ...mount, readOnly: true };
     const source = await pin(await rootOf(from, readable, context), mount.source || "/", context, readable);
