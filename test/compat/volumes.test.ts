@@ -96,7 +96,7 @@ describe.each(clientNames)("%s volume", (name) => {
     const removed = await cli(["volume", "rm", n("busy"), "nosuch", n("free")]);
     expect(removed.status).toBe(1);
     expect(removed.stdout).toBe(`${n("free")}\n`);
-    expect(removed.stderr).toContain(`remove ${n("busy")}: volume is in use - [${user}]`);
+    expect(removed.stderr).toContain(`remove ${n("busy")}: volume is in use - [${user}]: used by "${n("holder")}"`);
     expect(removed.stderr).toContain("get nosuch: no such volume");
     expect((await cli(["volume", "rm", "-f", "nosuch"])).status).toBe(0);
     expect((await cli(["rm", "-v", n("holder")])).status).toBe(0);

@@ -8,6 +8,7 @@ import type { VolumeSnapshot } from "../../volumes/volume.ts";
 import type { ApiDeps } from "../deps.ts";
 import { type Routes, shaped, streamReply } from "../route.ts";
 import { volumeJson } from "../views/volume-json.ts";
+import { namingUsers } from "../volume-users.ts";
 
 /** What Docker's API has not: names, copies, snapshots, archives and sizes of volumes. */
 export const volumeContentRoutes = {
@@ -94,7 +95,7 @@ export const volumeContentRoutes = {
   VolumeRestore: {
     can: "volume:change",
     async handle({ deps, params, body, caller, signal }) {
-      await deps.volumes.restore(params.name, { snapshot: body.Snapshot, caller, signal });
+      await namingUsers(deps, () => deps.volumes.restore(params.name, { snapshot: body.Snapshot, caller, signal }));
     },
   },
 

@@ -1,6 +1,7 @@
 import { EngineError } from "../../base/errors.ts";
 import { any, flag, labelsMatch, pattern, readFilters } from "../filters.ts";
 import { type Routes, shaped } from "../route.ts";
+import { namingUsers } from "../volume-users.ts";
 import { volumeJson } from "../views/volume-json.ts";
 
 export const volumeRoutes = {
@@ -53,7 +54,7 @@ export const volumeRoutes = {
   VolumeDelete: {
     can: "volume:remove",
     async handle({ deps, params, query, caller }) {
-      await deps.volumes.remove(params.name, { force: query.force ?? false, caller });
+      await namingUsers(deps, () => deps.volumes.remove(params.name, { force: query.force ?? false, caller }));
     },
   },
 
