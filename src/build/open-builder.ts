@@ -174,7 +174,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     check: ({ dockerfile, frontend }) =>
       Promise.resolve().then(() => checkDockerfile(parseDockerfile(dockerfile.text, dockerfile.fileName), frontend)),
     tarContext: (source, signal) => tarContext(source, { spoolRoot, appliers: solverDeps.appliers, signal }),
-    remoteContext: (url, asked) => 
+    remoteContext: (url, asked) =>
       remoteContext(url, { ...asked, spoolRoot, appliers: solverDeps.appliers, proxies: options.registries.proxies }),
     cacheUsage: () => cacheUsage(cacheDeps),
     pruneCache: (asked) => pruneCache(cacheDeps, asked, freeBytes),

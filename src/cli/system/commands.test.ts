@@ -523,7 +523,17 @@ test("completion knows commands, flags, values of flags and names of objects", a
   const words = async (...typed: string[]): Promise<string[]> =>
     (await complete(typed, () => engine)).candidates.map(({ word }) => word);
   expect(await words("im")).toEqual(["image", "images", "import"]);
-  expect(await words("context", "")).toEqual(["create", "export", "import", "inspect", "ls", "rm", "show", "update", "use"]);
+  expect(await words("context", "")).toEqual([
+    "create",
+    "export",
+    "import",
+    "inspect",
+    "ls",
+    "rm",
+    "show",
+    "update",
+    "use",
+  ]);
   expect(await words("network", "create", "--ip")).toEqual([
     "--ip-range",
     "--ipam-driver",
