@@ -8,8 +8,10 @@ export function shellPattern(pattern: string, greedy: boolean): string {
   const chars = [...pattern];
   for (let at = 0; at < chars.length; at++) {
     const char = chars[at] ?? "";
-    if (char === "*") out += greedy ? ".*" : ".*?";
-    else if (char === "?") out += ".";
+    if (char === "*") {
+      while (chars[at + 1] === "*") at++;
+      out += greedy ? ".*" : ".*?";
+    } else if (char === "?") out += ".";
     else if (char === "\\") {
       const next = chars[++at];
       if (next === undefined) throw new SyntaxFault("invalid escape at the end of a pattern");
@@ -20,15 +22,27 @@ export function shellPattern(pattern: string, greedy: boolean): string {
   return out;
 }
 
+/** Steps of comparing that are done within a second. */
+const maxSteps = 2e8;
+
+/** A regular expression with stars may take for ever: those that could are refused. */
+export function checkCost(pattern: string, value: string): void {
+  const stars = pattern.match(/\*+/g)?.length ?? 0;
+  if (stars > 0 && value.length ** (stars + 1) > maxSteps)
+    throw new SyntaxFault(`pattern "${pattern}" has too many stars for a value of ${value.length} characters`);
+}
+
 const literal = (char: string): string => char.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 
 /** Without the shortest (or longest) beginning that the pattern matches. */
 export function trimPrefix(pattern: string, value: string, greedy: boolean): string {
+  checkCost(pattern, value);
   return value.replace(new RegExp(`^${shellPattern(pattern, greedy)}`, "su"), "");
 }
 
 /** Without the shortest (or longest) end that the pattern matches. */
 export function trimSuffix(pattern: string, value: string, greedy: boolean): string {
+  checkCost(pattern, value);
   const whole = new RegExp(`^(?:${shellPattern(pattern, true)})$`, "su");
   const chars = [...value];
   for (let cut = 0; cut <= chars.length; cut++) {

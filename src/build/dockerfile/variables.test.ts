@@ -77,3 +77,19 @@ describe("mistakes are told", () => {
   ] as const)
     test(source, () => expect(() => text(source)).toThrow(wanted));
 });
+
+describe("what strangers write ends soon", () => {
+  const expandWith =
+    (source: string, value: string): (() => unknown) =>
+    () =>
+      expand(source, () => value, { escape: "\\" });
+  test("a variable made of itself many times over", () => {
+    expect(expandWith("$x$x$x", "a".repeat(50_000))).toThrow("variables add more than");
+    expect(expandWith(`\${x//a/${"b".repeat(1000)}}`, "a".repeat(1000))).toThrow("variables add more than");
+  });
+  test("patterns of many stars", () => {
+    for (const operator of ["#", "##", "%", "%%"])
+      expect(expandWith(`\${x${operator}${"*a".repeat(20)}b}`, "a".repeat(1000))).toThrow("too many stars");
+    expect(expandWith(`\${x//${"*a".repeat(20)}b/c}`, "a".repeat(1000))).toThrow("too many stars");
+  });
+});

@@ -1,5 +1,5 @@
 import { SyntaxFault } from "./dockerfile-error.ts";
-import { shellPattern, trimPrefix, trimSuffix } from "./shell-pattern.ts";
+import { checkCost, shellPattern, trimPrefix, trimSuffix } from "./shell-pattern.ts";
 
 /** Where variables come from: undefined = not set. */
 export type Lookup = (name: string) => string | undefined;
@@ -35,6 +35,9 @@ export function expand(source: string, lookup: Lookup, options: ExpandOptions): 
   }
 }
 
+/** No process could be given more in one variable (MAX_ARG_STRLEN). */
+const maxMade = 128 * 1024;
+
 const specialParameters = "@*#?-$!0";
 const isBlank = (char: string): boolean => /\s/u.test(char);
 
@@ -45,6 +48,7 @@ class Expander {
   readonly #used = new Set<string>();
   readonly #unset = new Set<string>();
   #at = 0;
+  #made = 0;
   #rawEscapes: boolean;
 
   constructor(source: string, lookup: Lookup, options: ExpandOptions) {
@@ -169,6 +173,18 @@ class Expander {
   }
 
   #dollar(): string {
+    const value = this.#substituted();
+    this.#grow(value.length);
+    return value;
+  }
+
+  /** Variables made of each other grow faster than the file that makes them. */
+  #grow(length: number): void {
+    this.#made += length;
+    if (this.#made > maxMade) throw new SyntaxFault(`variables add more than ${maxMade} characters`);
+  }
+
+  #substituted(): string {
     this.#at++;
     if (this.#next !== "{") {
       const name = this.#name();
@@ -224,7 +240,11 @@ class Expander {
     const replacement = this.#closed("}", true, "syntax error: missing '}'");
     const value = this.#value(name);
     if (value === undefined && this.#options.keepUnset) return `\${${name}/${pattern}/${replacement}}`;
-    return (value ?? "").replace(new RegExp(shellPattern(pattern, true), all ? "gsu" : "su"), () => replacement);
+    checkCost(pattern, value ?? "");
+    return (value ?? "").replace(new RegExp(shellPattern(pattern, true), all ? "gsu" : "su"), () => {
+      this.#grow(replacement.length);
+      return replacement;
+    });
   }
 
   #closed(stop: string, rawEscapes: boolean, missing: string): string {
