@@ -2,7 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
 import { newId } from "../../base/id.ts";
-import { decompress } from "../../content/decompress.ts";
+import { decompress, type InflateLimits } from "../../content/decompress.ts";
 import type { Appliers } from "../../snapshots/apply/appliers.ts";
 import type { ApplyLimits } from "../../snapshots/apply/apply.ts";
 import { ignorePatterns, readIgnoreFile } from "../../spec/ignore-patterns.ts";
@@ -12,20 +12,26 @@ import { folderContext, readInRoot } from "./folder-context.ts";
 /** What a context may hold: more than any source tree, less than would fill a disk by mistake. */
 export const contextLimits: ApplyLimits = { maxBytes: 64 * 1024 ** 3, maxEntries: 5_000_000 };
 
+/** A context that is sent, with limits that tests make small. */
+export interface TarContextOptions {
+  readonly spoolRoot: string;
+  readonly appliers: Appliers;
+  readonly signal: AbortSignal;
+  readonly limits?: ApplyLimits;
+  readonly inflateLimits?: InflateLimits;
+}
+
 /** Unpacks a context that is sent as a tar (plain or packed). Everything in it is root's. Throws `invalid`. */
-export async function tarContext(
-  source: AsyncIterable<Uint8Array>,
-  options: { spoolRoot: string; appliers: Appliers; signal: AbortSignal },
-): Promise<BuildContext> {
+export async function tarContext(source: AsyncIterable<Uint8Array>, options: TarContextOptions): Promise<BuildContext> {
   const root = join(options.spoolRoot, `context-${newId().slice(0, 16)}`);
   await mkdir(root, { recursive: true, mode: 0o755 });
   try {
-    await options.appliers.apply(decompress(source), {
+    await options.appliers.apply(decompress(source, options.inflateLimits), {
       target: root,
       prefix: "",
       whiteouts: "literal",
       owner: { uid: 0, gid: 0 },
-      limits: contextLimits,
+      limits: options.limits ?? contextLimits,
       signal: options.signal,
     });
     await dropIgnored(root);
