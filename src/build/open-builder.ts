@@ -106,8 +106,8 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   const records = new BuildRecords(tables);
   const running = new Map<string, AbortController>();
   const folders = new SyncedFolders(join(dataRoot, "build", "folders"));
-  const kept = new KeptContexts({ root: join(dataRoot, "build", "contexts"), appliers: solverDeps.appliers });
-  const cacheDeps = { cache, mounts, folders, kept, images, layers: snapshotter };
+  const kept = new KeptContexts({ folders, appliers: solverDeps.appliers });
+  const cacheDeps = { cache, mounts, folders, images, layers: snapshotter };
   const freeBytes = (): number => {
     const { bavail, bsize } = statfsSync(dataRoot);
     return Number(bavail) * Number(bsize);

@@ -147,6 +147,13 @@ describe("RUN --mount", () => {
     });
     expect((await berth(host)).stderr).toContain("entitlement network.host is not allowed");
     await built("-q", "--allow", "network.host", "--allow", "security.insecure", host);
+    const all = "FROM busybox\nRUN test -e /proc/sys/net/ipv4/ip_forward && ls /sys/class/net\n";
+    await built("-q", "--network", "host", await context({ Dockerfile: all }));
+    const unasked = await daemon.request("POST", "/berth/build", {
+      Dockerfile: "FROM busybox\nRUN echo unasked\n",
+      Network: "host",
+    });
+    expect(await unasked.text()).toContain("entitlement network.host is not allowed");
   });
 });
 
@@ -348,7 +355,7 @@ test("a context sends and hashes only what has changed", async () => {
   for (let at = 0; at < 300; at++) files[`d${at % 10}/f${at}`] = `${at}\n`;
   const path = await context(files);
   await built("-q", path);
-  const kept = join(daemon.dataRoot, "build/contexts");
+  const kept = join(daemon.dataRoot, "build/folders");
   const inodes = async (): Promise<number[]> => {
     const all = (await readdir(kept)).map((name) =>
       stat(join(kept, name, "files/d1/f1")).then(

@@ -21,7 +21,7 @@ export const buildRunRoutes = {
     can: "image:build",
     async handle({ deps, exchange }) {
       const { name, entries } = await readEntries(exchange.body.stream());
-      const { id, missing } = deps.builder.kept.plan(name, entries);
+      const { id, missing } = await deps.builder.kept.plan(name, entries);
       return { Id: id, Missing: missing };
     },
   },

@@ -2,7 +2,6 @@ import type { Images } from "../../images/images.ts";
 import type { LayerStore } from "../../snapshots/layers.ts";
 import type { PruneOptions } from "../build.ts";
 import type { CacheRecord } from "./cache-record.ts";
-import type { KeptContexts } from "../context/kept-contexts.ts";
 import { type BuildCache, cacheRecord, chainOf } from "./build-cache.ts";
 import type { SyncedFolders } from "../context/synced-folders.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
@@ -14,11 +13,10 @@ export interface CacheDeps {
   readonly folders: SyncedFolders;
   readonly images: Images;
   readonly layers: LayerStore;
-  readonly kept: KeptContexts;
 }
 
 /** All records, as `builder du` and `system df` show them. */
-export function cacheUsage({ cache, mounts, folders, kept, images }: CacheDeps): CacheRecord[] {
+export function cacheUsage({ cache, mounts, folders, images }: CacheDeps): CacheRecord[] {
   const imageLayers = new Set(images.list().flatMap((image) => image.chainIds));
   const results = cache.list();
   const byChain = new Map(results.map((result) => [chainOf(result.layers), result.id]));
@@ -33,7 +31,6 @@ export function cacheUsage({ cache, mounts, folders, kept, images }: CacheDeps):
       });
     }),
     ...mounts.records(),
-    ...kept.records(),
     ...folders.list().map((folder) => ({
       ...folder,
       parents: [],
@@ -70,7 +67,7 @@ export async function pruneCache(
     if (record.type === "exec.cachemount") {
       if (!(await deps.mounts.remove(record.id))) continue;
     } else if (record.type === "source.local") {
-      if (!(await deps.kept.remove(record.id)) && !(await deps.folders.remove(record.id))) continue;
+      if (!(await deps.folders.remove(record.id))) continue;
     } else if (!(await removeResult(deps, record.id))) continue;
     used -= record.sizeBytes;
     if (!record.shared) reclaimedBytes += record.sizeBytes;

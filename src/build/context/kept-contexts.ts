@@ -1,25 +1,11 @@
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { closeSync, rmSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import { nowNs } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
-import { SyscallError } from "../../kernel/call.ts";
-import { openFlags, openInRoot, openRoot, resolveFlags } from "../../kernel/openat2.ts";
+import { newId } from "../../base/id.ts";
 import { decompress } from "../../content/decompress.ts";
 import type { Appliers } from "../../snapshots/apply/appliers.ts";
-import type { CacheRecord } from "../cache/cache-record.ts";
 import type { BuildContext } from "./build-context.ts";
 import { folderContext } from "./folder-context.ts";
+import type { SyncedEntry } from "./synced-folder.ts";
+import type { OpenFolder, SyncedFolders } from "./synced-folders.ts";
 import { contextLimits } from "./tar-context.ts";
 
 /** What a client says of one entry: path, `f`, `d` or `l`, mode, size, time in ns, identity, link's target. */
@@ -39,86 +25,66 @@ const maxEntries = 2_000_000;
 const planTimeoutMs = 10 * 60_000;
 
 interface Plan {
-  readonly folder: string;
-  readonly entries: readonly ContextEntry[];
-  readonly missing: readonly number[];
-  readonly timer: Timer;
+  readonly open: OpenFolder;
+  /** Paths that have not come yet. */
+  missing: readonly string[];
+  timer: Timer;
 }
 
 /**
- * Contexts that stay on this host between builds, so that a client sends only what has changed: it tells all entries,
- * and gets the numbers of those to send. A context is named by its client; while one is at work, a second build of it
- * gets a folder of its own.
- *   <root>/<name>/{files, index, digests}
+ * Contexts of clients that tell all entries, get the numbers of those to send, and send them as one tar. A context is
+ * named by its client and kept as a synced folder.
  */
 export class KeptContexts {
-  readonly #root: string;
+  readonly #folders: SyncedFolders;
   readonly #appliers: Appliers;
   readonly #plans = new Map<string, Plan>();
-  readonly #busy = new Set<string>();
   readonly #lent = new Map<string, { readonly context: BuildContext; readonly timer: Timer }>();
-  /** Sizes of contexts, by the time their index was written. */
-  readonly #sizes = new Map<string, { mtimeMs: number; sizeBytes: number }>();
 
-  constructor(options: { root: string; appliers: Appliers }) {
-    this.#root = options.root;
+  constructor(options: { folders: SyncedFolders; appliers: Appliers }) {
+    this.#folders = options.folders;
     this.#appliers = options.appliers;
-    mkdirSync(this.#root, { recursive: true, mode: 0o700 });
   }
 
   /** Compares what a client has with what is here. The id that is given back names the context until it is opened. */
-  plan(name: string, entries: readonly ContextEntry[]): { id: string; missing: number[] } {
+  async plan(name: string, entries: readonly ContextEntry[]): Promise<{ id: string; missing: number[] }> {
     if (!/^[0-9a-f]{16,64}$/.test(name)) throw new EngineError("invalid", "invalid context name: 16 to 64 hex digits");
-    let id = name;
-    for (let copy = 1; this.#busy.has(id); copy++) id = `${name}-${copy}`;
-    this.#busy.add(id);
-    try {
-      const folder = join(this.#root, id);
-      mkdirSync(join(folder, "files"), { recursive: true, mode: 0o755 });
-      const before = readIndex(folder);
-      const now = new Map(entries.map((entry) => [entry[0], entry]));
-      const missing: number[] = [];
-      for (const [index, entry] of entries.entries()) if (!same(before.get(entry[0]), entry)) missing.push(index);
-      const gone = [...before.values()].filter(([path, type]) => {
-        const kept = now.get(path);
-        return kept === undefined || kept[1] !== type;
-      });
-      if (missing.length > 0 || gone.length > 0) {
-        // state before action: until the files are here, the index does not say that they are
-        writeIndex(
-          folder,
-          entries.filter((entry) => same(before.get(entry[0]), entry)),
-        );
-        removeEntries(join(folder, "files"), gone);
-      }
-      const timer = setTimeout(() => this.#drop(id), planTimeoutMs);
-      timer.unref();
-      this.#plans.set(id, { folder, entries, missing, timer });
-      return { id, missing };
-    } catch (error) {
-      this.#busy.delete(id);
-      throw error;
-    }
+    await using undo = new AsyncDisposableStack();
+    const open = undo.use(this.#folders.open(`berth\0${name}`, "local source for context"));
+    const missing: number[] = [];
+    for (const [index, entry] of entries.entries()) if (open.folder.entry(syncedEntry(entry))) missing.push(index);
+    if (missing.length === 0) open.keep();
+    const id = newId();
+    const paths = missing.map((index) => entries[index]?.[0] ?? "");
+    this.#plans.set(id, { open, missing: paths, timer: this.#timer(id) });
+    undo.move();
+    return { id, missing };
   }
 
-  /** Takes the missing entries as a tar. */
+  /** Takes the missing entries as a tar. What else is in it is dropped. */
   async receive(id: string, tar: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
     const plan = this.#plan(id);
-    const files = join(plan.folder, "files");
+    clearTimeout(plan.timer);
+    this.#plans.delete(id); // it is nobody else's while it comes
+    await using undo = new AsyncDisposableStack();
+    undo.use(plan.open);
+    // beside the files: its members are a stranger's words, and may lead anywhere once they lie there
+    await using incoming = await plan.open.folder.incoming();
     await this.#appliers.apply(decompress(tar), {
-      target: files,
+      target: incoming.root,
       whiteouts: "literal",
       prefix: "",
       owner: { uid: 0, gid: 0 },
       limits: contextLimits,
       signal,
     });
-    for (const index of plan.missing) {
-      const [path = "", type] = plan.entries[index] ?? [];
-      if (type === "f" && lstatSync(join(files, path), { throwIfNoEntry: false }) === undefined)
-        throw new EngineError("invalid", `the context's ${path} was not sent`, { path });
+    for (const [index, path] of plan.missing.entries()) {
+      incoming.take(path);
+      if (index % 500 === 499) await new Promise((resolve) => setImmediate(resolve));
     }
-    writeIndex(plan.folder, plan.entries);
+    plan.open.keep();
+    this.#plans.set(id, { open: plan.open, missing: [], timer: this.#timer(id) });
+    undo.move();
   }
 
   /** Keeps a context for the build that opens it by the id, or a while. */
@@ -140,55 +106,17 @@ export class KeptContexts {
       this.#lent.delete(id);
       return lent.context;
     }
-    const plan = this.#plan(id);
-    clearTimeout(plan.timer);
+    const { open, missing, timer } = this.#plan(id);
+    if (missing.length > 0)
+      throw new EngineError("conflict", `the files of context ${id} were not sent`, { id, files: missing.length });
+    clearTimeout(timer);
     this.#plans.delete(id);
-    const context = folderContext(join(plan.folder, "files"), { remove: [], knownFile: join(plan.folder, "digests") });
+    const context = folderContext(open.folder.root, { remove: [], knownFile: open.folder.knownFile });
     return {
       fetch: (paths, signal) => context.fetch(paths, signal),
       readFile: (path, maxBytes) => context.readFile(path, maxBytes),
-      [Symbol.asyncDispose]: async () => {
-        this.#busy.delete(id);
-        if (id.includes("-")) await rm(plan.folder, { recursive: true, force: true }); // a copy for this build alone
-      },
+      [Symbol.asyncDispose]: async () => open[Symbol.asyncDispose](),
     };
-  }
-
-  records(): CacheRecord[] {
-    return readdirSync(this.#root).flatMap((name): CacheRecord[] => {
-      const index = statSync(join(this.#root, name, "index"), { throwIfNoEntry: false });
-      if (!index) return [];
-      const known = this.#sizes.get(name);
-      const sizeBytes =
-        known?.mtimeMs === index.mtimeMs
-          ? known.sizeBytes
-          : [...readIndex(join(this.#root, name)).values()].reduce((sum, entry) => sum + entry[3], 0);
-      this.#sizes.set(name, { mtimeMs: index.mtimeMs, sizeBytes });
-      return [
-        {
-          id: name.slice(0, 25),
-          parents: [],
-          type: "source.local",
-          description: "local source for context",
-          sizeBytes,
-          createdAtNs: BigInt(Math.round(index.birthtimeMs)) * 1_000_000n,
-          lastUsedAtNs: this.#busy.has(name) ? nowNs() : BigInt(Math.round(index.mtimeMs)) * 1_000_000n,
-          usageCount: 1,
-          inUse: this.#busy.has(name),
-          shared: false,
-        },
-      ];
-    });
-  }
-
-  /** Removes a context that no build has open; false when there is none. */
-  async remove(recordId: string): Promise<boolean> {
-    const name = readdirSync(this.#root).find((known) => known.startsWith(recordId));
-    if (name === undefined || this.#busy.has(name)) return false;
-    const gone = join(this.#root, `${name}.gone`);
-    renameSync(join(this.#root, name), gone);
-    await rm(gone, { recursive: true, force: true });
-    return true;
   }
 
   #plan(id: string): Plan {
@@ -198,62 +126,21 @@ export class KeptContexts {
     return plan;
   }
 
-  #drop(id: string): void {
-    this.#plans.delete(id);
-    this.#busy.delete(id);
+  #timer(id: string): Timer {
+    const drop = (): void => {
+      const plan = this.#plans.get(id);
+      this.#plans.delete(id);
+      void Promise.resolve(plan?.open[Symbol.asyncDispose]()).catch(() => {}); // the next start removes it
+    };
+    const timer = setTimeout(drop, planTimeoutMs);
+    timer.unref();
+    return timer;
   }
 }
 
-const same = (a: ContextEntry | undefined, b: ContextEntry): boolean =>
-  a !== undefined &&
-  a[1] === b[1] &&
-  a[2] === b[2] &&
-  a[3] === b[3] &&
-  a[6] === b[6] &&
-  (b[1] === "d" || (a[4] === b[4] && a[5] === b[5]));
-
-function readIndex(folder: string): Map<string, ContextEntry> {
-  try {
-    const rows = JSON.parse(readFileSync(join(folder, "index"), "utf8")) as ContextEntry[];
-    return new Map(rows.map((row) => [row[0], row]));
-  } catch {
-    // none yet, or cut by a crash: what lies there is of no use
-    if (existsSync(join(folder, "files"))) {
-      rmSync(join(folder, "files"), { recursive: true, force: true });
-      mkdirSync(join(folder, "files"), { mode: 0o755 });
-    }
-    return new Map();
-  }
-}
-
-function writeIndex(folder: string, entries: readonly ContextEntry[]): void {
-  writeFileSync(join(folder, "index.new"), JSON.stringify(entries));
-  renameSync(join(folder, "index.new"), join(folder, "index"));
-}
-
-/** Removes entries, deepest first; links in the tree are never followed. */
-function removeEntries(root: string, entries: readonly ContextEntry[]): void {
-  if (entries.length === 0) return;
-  const rootFd = openRoot(root);
-  try {
-    for (const [path] of entries.toSorted((a, b) => b[0].length - a[0].length)) {
-      const slash = path.lastIndexOf("/");
-      let parentFd = -1;
-      try {
-        parentFd = openInRoot(rootFd, path.slice(0, Math.max(0, slash)), {
-          flags: openFlags.path | openFlags.directory,
-          resolve: resolveFlags.beneath | resolveFlags.noSymlinks | resolveFlags.noMagicLinks,
-        });
-        rmSync(`/proc/self/fd/${parentFd}/${path.slice(slash + 1)}`, { recursive: true, force: true });
-      } catch (error) {
-        if (!(error instanceof SyscallError)) throw error; // its folder went before it
-      } finally {
-        if (parentFd >= 0) closeSync(parentFd);
-      }
-    }
-  } finally {
-    closeSync(rootFd);
-  }
+function syncedEntry([path, type, mode, sizeBytes, mtimeNs, identity, link]: ContextEntry): SyncedEntry {
+  const kind = type === "d" ? "folder" : type === "l" ? "link" : "file";
+  return { path, kind, mode: mode & 0o7777, sizeBytes, mtimeNs: BigInt(mtimeNs), identity, target: link };
 }
 
 /** Reads the lines that a client tells its context by. Throws `invalid`. */
@@ -309,7 +196,9 @@ function isEntry(value: unknown): value is ContextEntry {
     typeof mode === "number" &&
     typeof size === "number" &&
     typeof mtime === "string" &&
+    /^-?\d{1,19}$/.test(mtime) &&
     typeof identity === "string" &&
-    typeof link === "string"
+    typeof link === "string" &&
+    (type === "l") === (link !== "")
   );
 }

@@ -4,6 +4,7 @@ import {
   constants,
   fchmodSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -13,10 +14,12 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
-import { cstring } from "../../kernel/call.ts";
+import { cstring, SyscallError } from "../../kernel/call.ts";
 import { setTimes } from "../../kernel/fs-node.ts";
+import { openFlags, openInRoot, openRoot, resolveFlags } from "../../kernel/openat2.ts";
 
 /** One entry of a client's folder, in the client's words. */
 export interface SyncedEntry {
@@ -29,6 +32,15 @@ export interface SyncedEntry {
   readonly mtimeNs: bigint;
   /** Of a link: where it leads. Of a file: the entry before it that is the same file; empty = none. */
   readonly target: string;
+  /** What else tells a file from an earlier one of the same size and time: the client's inode and its change. */
+  readonly identity?: string;
+}
+
+/** A folder where files of this one may be unpacked; what is not taken goes with it. */
+export interface Incoming extends AsyncDisposable {
+  readonly root: string;
+  /** Puts the file of that path in its place. Throws `invalid` when it did not come, or is none. */
+  take(path: string): void;
 }
 
 /** Takes the bytes of one file, in order. */
@@ -59,6 +71,8 @@ export class SyncedFolder {
   readonly #hardLinks: [path: string, target: string][] = [];
   /** Files whose content is on its way. */
   readonly #open = new Set<number>();
+  /** Files whose content is wanted. */
+  readonly #wanted = new Map<string, SyncedEntry>();
   #written = 0;
   #bytes = 0;
 
@@ -108,7 +122,7 @@ export class SyncedFolder {
         return undefined;
       case "file":
         this.#bytes += entry.sizeBytes;
-        if (entry.target === "") return same ? undefined : this.#writer(entry, target);
+        if (entry.target === "") return same ? undefined : this.#want(entry, target);
         if (!this.#after.get(entry.target)?.startsWith("file "))
           throw new EngineError(
             "invalid",
@@ -160,6 +174,53 @@ export class SyncedFolder {
     return foldersAbove(path).some((above) => this.#after.has(above) && !this.#folders.has(above));
   }
 
+  #want(entry: SyncedEntry, target: string): FileWriter {
+    this.#wanted.set(entry.path, entry);
+    const writer = lazy(() => this.#writer(entry, target));
+    return { write: (bytes) => writer().write(bytes), end: () => writer().end() };
+  }
+
+  /** For files that come as one archive, instead of by their writers. */
+  async incoming(): Promise<Incoming> {
+    const root = join(dirname(this.root), "incoming");
+    await rm(root, { recursive: true, force: true });
+    mkdirSync(root, { mode: 0o700 });
+    const rootFd = openRoot(root);
+    return {
+      root,
+      take: (path) => this.#take(path, rootFd),
+      [Symbol.asyncDispose]: async () => {
+        closeSync(rootFd);
+        await rm(root, { recursive: true, force: true });
+      },
+    };
+  }
+
+  #take(path: string, rootFd: number): void {
+    const entry = this.#wanted.get(path);
+    const slash = path.lastIndexOf("/");
+    let folderFd = -1;
+    try {
+      folderFd = openInRoot(rootFd, path.slice(0, Math.max(0, slash)) || ".", {
+        flags: openFlags.path | openFlags.directory,
+        resolve: resolveFlags.beneath | resolveFlags.noSymlinks | resolveFlags.noMagicLinks,
+      });
+      const from = `/proc/self/fd/${folderFd}/${path.slice(slash + 1)}`;
+      const stat = lstatSync(from, { throwIfNoEntry: false });
+      if (!entry || !stat?.isFile() || stat.size !== entry.sizeBytes)
+        throw new EngineError("invalid", `the context's ${path} was not sent`, { path });
+      chmodSync(from, entry.mode);
+      setTimes(cstring(from), entry.mtimeNs, entry.mtimeNs);
+      renameSync(from, join(this.root, path));
+      this.#wanted.delete(path);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      throw new EngineError("invalid", `the context's ${path} was not sent`, { path }, { cause: error });
+    } finally {
+      if (folderFd >= 0) closeSync(folderFd);
+    }
+  }
+
   #writer(entry: SyncedEntry, target: string): FileWriter {
     const temporary = join(dirname(this.root), `new-${++this.#written}`);
     const fd = openSync(
@@ -200,9 +261,14 @@ function foldersAbove(path: string): string[] {
   return above;
 }
 
-const identityOf = ({ kind, mode, sizeBytes, mtimeNs, target }: SyncedEntry): string =>
+function lazy<Value>(make: () => Value): () => Value {
+  let made: Value | undefined;
+  return () => (made ??= make());
+}
+
+const identityOf = ({ kind, mode, sizeBytes, mtimeNs, target, identity = "" }: SyncedEntry): string =>
   kind === "file"
-    ? `file ${mode} ${sizeBytes} ${mtimeNs} ${target}`
+    ? `file ${mode} ${sizeBytes} ${mtimeNs} ${identity} ${target}`
     : kind === "folder"
       ? `folder ${mode}`
       : `link ${target}`;

@@ -90,7 +90,11 @@ export class SyncedFolders {
   /** Forgets a folder that no build has open; false when one has. Idempotent. */
   async remove(id: string): Promise<boolean> {
     if (this.#busy.has(id)) return false;
-    if (this.#kept.delete(id)) await rm(join(this.#root, id), { recursive: true, force: true });
+    if (!this.#kept.delete(id)) return true;
+    // at once: a build may want a new one of that name while this one goes
+    const gone = join(this.#root, `gone-${newId()}`);
+    renameSync(join(this.#root, id), gone);
+    await rm(gone, { recursive: true, force: true });
     return true;
   }
 }

@@ -26,7 +26,8 @@ export async function runStep(
   context: RunContext,
 ): Promise<StagedLayer> {
   const { deps, request, signal } = context;
-  allow(op, request);
+  const network = op.network === "default" ? request.network || "default" : op.network;
+  allow(op, network, request);
   const id = newId();
   const key = `${snapshotPrefix}${id}`;
   await using undo = new AsyncDisposableStack();
@@ -36,7 +37,6 @@ export async function runStep(
   await deps.layers.prepare(key, base);
   fault("build.run.after-prepare");
   let stubs: string[] = [];
-  const network = op.network === "default" ? request.network || "default" : op.network;
   const exit = await deps.runner.run(
     {
       id,
@@ -72,8 +72,8 @@ export async function runStep(
   return deps.layers.adopt(key, { notAfterSeconds: vertex.epochSeconds });
 }
 
-function allow(op: RunOp, { entitlements }: BuildRequest): void {
-  if (op.network === "host" && !entitlements.has("network.host"))
+function allow(op: RunOp, network: string, { entitlements }: BuildRequest): void {
+  if (network === "host" && !entitlements.has("network.host"))
     throw new EngineError(
       "forbidden",
       "granting entitlement network.host is not allowed: build with --allow network.host",

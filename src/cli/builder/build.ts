@@ -142,7 +142,8 @@ function readSettings(
     CacheTo: readCaches(flags["cache-to"]),
     Exports: outputs.map(({ request }) => request),
     Tags: flags.tag,
-    Allow: flags.allow,
+    // as with buildx, who asks for the host's network for all steps allows it
+    Allow: flags.network === "host" ? [...flags.allow, "network.host"] : flags.allow,
     ShmSize: flags["shm-size"] ?? 0,
     Memory: flags.memory ?? 0,
     MemorySwap:
