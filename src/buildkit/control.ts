@@ -7,7 +7,7 @@ import { callerKey } from "./connections.ts";
 import { answer, grpcError } from "./grpc-error.ts";
 import { buildHistory } from "./history.ts";
 import type { Jobs } from "./jobs.ts";
-import type { Sessions } from "./sessions.ts";
+import type { Sessions } from "./session/sessions.ts";
 
 /** moby.buildkit.v1.Control: what buildx asks of a builder. */
 export function controlService(deps: {

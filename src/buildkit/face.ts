@@ -7,8 +7,8 @@ import type { BuildSide, Solution } from "./build-side.ts";
 import { Connections } from "./connections.ts";
 import { controlService } from "./control.ts";
 import { Jobs } from "./jobs.ts";
-import type { SessionHead } from "./session.ts";
-import type { Sessions } from "./sessions.ts";
+import type { SessionHead } from "./session/session.ts";
+import type { Sessions } from "./session/sessions.ts";
 
 /** BuildKit's interface, as stock buildx, `docker build` and bake speak it to a daemon. */
 export class Buildkit implements Disposable {

@@ -4,7 +4,7 @@ import type { Builder } from "../build/build.ts";
 import { hostPlatform } from "../images/platform.ts";
 import { buildSolver } from "./build-solver.ts";
 import { Buildkit } from "./face.ts";
-import { Sessions } from "./sessions.ts";
+import { Sessions } from "./session/sessions.ts";
 
 /** Opens BuildKit's interface over a builder. */
 export function openBuildkit(options: {

@@ -2,11 +2,11 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { AsyncQueue } from "../base/async-queue.ts";
-import { errorMessage } from "../base/errors.ts";
-import { type Packet, PacketSchema } from "../spec/buildkit/files.gen.ts";
-import { FileSend } from "../spec/buildkit/session-files.gen.ts";
-import { sessionPair } from "./fixtures/session-pair.ts";
+import { AsyncQueue } from "../../base/async-queue.ts";
+import { errorMessage } from "../../base/errors.ts";
+import { type Packet, PacketSchema } from "../../spec/buildkit/files.gen.ts";
+import { FileSend } from "../../spec/buildkit/session-files.gen.ts";
+import { sessionPair } from "../fixtures/session-pair.ts";
 import { sendBytes } from "./send-bytes.ts";
 import { sendFiles } from "./send-files.ts";
 

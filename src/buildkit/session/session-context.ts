@@ -1,9 +1,9 @@
-import type { BuildContext, ContextTree } from "../build/context/build-context.ts";
-import type { OpenFolder, SyncedFolders } from "../build/context/synced-folders.ts";
-import { EngineError } from "../base/errors.ts";
-import type { Stat } from "../spec/buildkit/files.gen.ts";
+import type { BuildContext, ContextTree } from "../../build/context/build-context.ts";
+import type { OpenFolder, SyncedFolders } from "../../build/context/synced-folders.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Stat } from "../../spec/buildkit/files.gen.ts";
 import type { Session } from "./session.ts";
-import type { StepTeller } from "./step-teller.ts";
+import type { StepTeller } from "../step-teller.ts";
 import { type FileSelection, type FileSink, pullFiles } from "./pull-files.ts";
 
 // Go's FileMode: what its bits beside the permissions mean (package io/fs)

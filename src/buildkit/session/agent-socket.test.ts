@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import net from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { SSH } from "../spec/buildkit/session-ssh.gen.ts";
+import { SSH } from "../../spec/buildkit/session-ssh.gen.ts";
 import { openAgentSocket } from "./agent-socket.ts";
-import { sessionPair } from "./fixtures/session-pair.ts";
+import { sessionPair } from "../fixtures/session-pair.ts";
 
 const methods = ["/moby.sshforward.v1.SSH/CheckAgent", "/moby.sshforward.v1.SSH/ForwardAgent"];
 

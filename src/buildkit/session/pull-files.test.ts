@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { errorMessage } from "../base/errors.ts";
-import type { Packet, PacketSchema } from "../spec/buildkit/files.gen.ts";
-import { FileSync } from "../spec/buildkit/session-files.gen.ts";
-import { sessionPair } from "./fixtures/session-pair.ts";
+import { errorMessage } from "../../base/errors.ts";
+import type { Packet, PacketSchema } from "../../spec/buildkit/files.gen.ts";
+import { FileSync } from "../../spec/buildkit/session-files.gen.ts";
+import { sessionPair } from "../fixtures/session-pair.ts";
 import { pullFiles } from "./pull-files.ts";
 import type { Session } from "./session.ts";
 

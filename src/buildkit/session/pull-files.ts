@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import { AsyncQueue } from "../base/async-queue.ts";
-import { EngineError } from "../base/errors.ts";
-import { type Packet, PacketSchema, type Stat } from "../spec/buildkit/files.gen.ts";
-import { FileSync } from "../spec/buildkit/session-files.gen.ts";
+import { AsyncQueue } from "../../base/async-queue.ts";
+import { EngineError } from "../../base/errors.ts";
+import { type Packet, PacketSchema, type Stat } from "../../spec/buildkit/files.gen.ts";
+import { FileSync } from "../../spec/buildkit/session-files.gen.ts";
 import type { Session } from "./session.ts";
 import { setRepeated } from "./session-http.ts";
 

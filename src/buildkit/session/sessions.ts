@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import { Arrivals } from "../base/arrivals.ts";
-import { EngineError } from "../base/errors.ts";
+import { Arrivals } from "../../base/arrivals.ts";
+import { EngineError } from "../../base/errors.ts";
 import { Session, type SessionHead } from "./session.ts";
 
 /** buildx asks to solve before its session is there: so long it may take. */

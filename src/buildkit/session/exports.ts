@@ -1,9 +1,9 @@
 import { mkdtempSync, openSync, closeSync, writeSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError } from "../base/errors.ts";
-import type { Export } from "../build/build.ts";
-import type { ExportRequest } from "./build-side.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Export } from "../../build/build.ts";
+import type { ExportRequest } from "../build-side.ts";
 import { type ByteSend, sendBytes } from "./send-bytes.ts";
 import { sendFiles } from "./send-files.ts";
 import type { Session } from "./session.ts";

@@ -1,11 +1,11 @@
 import { Duplex } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { AsyncQueue } from "../base/async-queue.ts";
-import { EngineError } from "../base/errors.ts";
-import { Auth } from "../spec/buildkit/session-files.gen.ts";
-import { Secrets } from "../spec/buildkit/session-secrets.gen.ts";
-import { SSH } from "../spec/buildkit/session-ssh.gen.ts";
-import { Upload } from "../spec/buildkit/session-upload.gen.ts";
+import { AsyncQueue } from "../../base/async-queue.ts";
+import { EngineError } from "../../base/errors.ts";
+import { Auth } from "../../spec/buildkit/session-files.gen.ts";
+import { Secrets } from "../../spec/buildkit/session-secrets.gen.ts";
+import { SSH } from "../../spec/buildkit/session-ssh.gen.ts";
+import { Upload } from "../../spec/buildkit/session-upload.gen.ts";
 import type { Session } from "./session.ts";
 
 /** Longer than any secret that a Dockerfile may ask for: BuildKit's limit. */

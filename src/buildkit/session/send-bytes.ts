@@ -1,6 +1,6 @@
-import { AsyncQueue } from "../base/async-queue.ts";
-import { EngineError } from "../base/errors.ts";
-import { FileSend } from "../spec/buildkit/session-files.gen.ts";
+import { AsyncQueue } from "../../base/async-queue.ts";
+import { EngineError } from "../../base/errors.ts";
+import { FileSend } from "../../spec/buildkit/session-files.gen.ts";
 import type { Session } from "./session.ts";
 
 /** One message: gRPC's own limit is 4 MiB at the client. */

@@ -3,8 +3,8 @@ import { connect } from "node:http2";
 import type { DescMessage, DescMethodStreaming, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
-import { EngineError } from "../base/errors.ts";
-import type { Caller } from "../spec/caller.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Caller } from "../../spec/caller.ts";
 import { sessionHttp } from "./session-http.ts";
 
 /** What a client says of itself when it opens a session (headers X-Docker-Expose-Session-*). */

@@ -1,10 +1,10 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { AsyncQueue } from "../base/async-queue.ts";
-import { EngineError } from "../base/errors.ts";
-import { PacketSchema, type Packet, type Stat, StatSchema } from "../spec/buildkit/files.gen.ts";
-import { FileSend } from "../spec/buildkit/session-files.gen.ts";
-import { type TarEntry, TarReader } from "../snapshots/apply/tar-reader.ts";
+import { AsyncQueue } from "../../base/async-queue.ts";
+import { EngineError } from "../../base/errors.ts";
+import { PacketSchema, type Packet, type Stat, StatSchema } from "../../spec/buildkit/files.gen.ts";
+import { FileSend } from "../../spec/buildkit/session-files.gen.ts";
+import { type TarEntry, TarReader } from "../../snapshots/apply/tar-reader.ts";
 import { packetKind } from "./pull-files.ts";
 import type { Session } from "./session.ts";
 
