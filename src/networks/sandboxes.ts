@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { fault } from "../base/fault.ts";
 import { newId } from "../base/id.ts";
@@ -139,7 +140,15 @@ export class Sandboxes {
     const { resolver, catalog } = this.#parts;
     const box = boxOf(row, catalog, { served: resolver.serves(row.containerId) });
     if (box === undefined) resolver.drop(row.containerId);
-    else await resolver.put(box);
+    else {
+      try {
+        await resolver.put(box);
+      } catch (error) {
+        if (isNamespace(row.path)) throw error;
+        // moby parity: the answer to a connect whose container ends meanwhile
+        throw new EngineError("conflict", `container ${row.containerId} is not running`, {}, { cause: error });
+      }
+    }
   }
 
   /** Puts a changed row in the place of the old one; addresses and ports are the caller's to give back. */
@@ -393,3 +402,14 @@ const socketOf = ({ containerId, containerName, netnsPath }: SandboxRow): Socket
   containerName,
   netnsPath,
 });
+
+const nsfsMagic = 0x6e736673; // NSFS_MAGIC, linux/magic.h
+
+/** Whether a namespace is still mounted at the path. */
+function isNamespace(path: string): boolean {
+  try {
+    return statfsSync(path).type === nsfsMagic;
+  } catch {
+    return false; // gone
+  }
+}
