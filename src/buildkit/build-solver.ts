@@ -34,8 +34,10 @@ interface Prepared extends Solution {
 export interface BuildSolverDeps {
   readonly builder: Builder;
   readonly sessions: Sessions;
-  /** For sockets and spools of builds at work. */
+  /** For sockets of builds at work. */
   readonly workRoot: string;
+  /** For what is written whole before it is sent. */
+  readonly spoolRoot: string;
   readonly version: string;
   readonly platforms: BuildSide["platforms"];
   readonly hostGatewayIp: () => string;
@@ -121,7 +123,7 @@ export function buildSolver(deps: BuildSolverDeps): BuildSide {
     const { signal } = options;
     await using undo = new AsyncDisposableStack();
     const contexts = await openContexts(job, prepared, undo, signal);
-    const exports = undo.use(openExports(session, options.exports, { workRoot: deps.workRoot, signal }));
+    const exports = undo.use(openExports(session, options.exports, { spoolRoot: deps.spoolRoot, signal }));
     const told = new Set<string>();
     let idOf: ((vertex: Vertex) => string) | undefined;
     const result = await builder.build({

@@ -221,6 +221,7 @@ export async function assemble(initial: Config, logger: Logger): Promise<Engine>
       openBuildkit({
         builder,
         workRoot: join(execRoot, "buildkit"),
+        spoolRoot: join(dataRoot, "build", "spool"),
         version: buildInfo.version,
         hostGatewayIp: () => bridgeGateways(networks)[0] ?? "",
       }),

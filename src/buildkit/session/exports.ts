@@ -21,7 +21,7 @@ export interface OpenExports extends AsyncDisposable {
 export function openExports(
   session: Session,
   requests: readonly ExportRequest[],
-  options: { workRoot: string; signal: AbortSignal },
+  options: { spoolRoot: string; signal: AbortSignal },
 ): OpenExports {
   const references = new Set<string>();
   const finishers: (() => Promise<void>)[] = [];
@@ -43,7 +43,7 @@ export function openExports(
         return [{ type, references: names, write: (bytes) => send.write(bytes) }];
       }
       case "local": {
-        const spool = openSpool(options.workRoot);
+        const spool = openSpool(options.spoolRoot);
         undo.use(spool);
         finishers.push(() => sendFiles(session, spool.close(), { exporterId: id, signal: options.signal }));
         return [{ type: "local", references: [], write: spool.write }];
@@ -65,8 +65,8 @@ export function openExports(
 }
 
 /** A file on this host for a result that has to be known whole before it is sent. */
-function openSpool(workRoot: string): AsyncDisposable & { write(bytes: Uint8Array): void; close(): string } {
-  const folder = mkdtempSync(join(workRoot, "export-"));
+function openSpool(spoolRoot: string): AsyncDisposable & { write(bytes: Uint8Array): void; close(): string } {
+  const folder = mkdtempSync(join(spoolRoot, "export-"));
   const path = join(folder, "files.tar");
   let fd: number | undefined = openSync(path, "wx", 0o600);
   const close = (): string => {

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { connect } from "node:http2";
+import { type ClientHttp2Session, connect } from "node:http2";
 import type { DescMessage, DescMethodStreaming, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
@@ -22,6 +22,9 @@ export interface SessionHead {
 const maxSessionMemoryMb = 1000;
 const maxMessageBytes = 16 * 1024 * 1024;
 
+/** A client that answers no ping and sends nothing else for so long is gone, whatever its connection says. */
+const silentMs = 60_000;
+
 /** A client's side of a build: the daemon calls services that the client serves, over the client's connection. */
 export class Session {
   readonly head: SessionHead;
@@ -29,7 +32,7 @@ export class Session {
   readonly #transport: Transport;
   readonly #closed = new AbortController();
 
-  constructor(socket: Socket, head: SessionHead) {
+  constructor(socket: Socket, head: SessionHead, options: { silentMs?: number } = {}) {
     this.head = head;
     this.#socket = socket;
     const http = connect("http://localhost", {
@@ -39,6 +42,7 @@ export class Session {
     for (const event of ["error", "close", "goaway"]) http.on(event, () => this.close());
     // accepted sockets may stay half open; with one half no call can be answered
     for (const event of ["end", "close"]) socket.once(event, () => this.close());
+    this.#watch(http, options.silentMs ?? silentMs);
     this.#transport = createTransport({
       httpClient: sessionHttp(() => {
         this.#closed.signal.throwIfAborted();
@@ -77,6 +81,22 @@ export class Session {
   ): AsyncGenerator<MessageShape<Output>> {
     const answer = await this.#transport.stream(method, options.signal, undefined, options.headers, input);
     yield* answer.message;
+  }
+
+  /** A machine that went away without a word leaves a connection that looks open for ever. */
+  #watch(http: ClientHttp2Session, limitMs: number): void {
+    let waiting = false;
+    let seenBytes = -1;
+    const timer = setInterval(() => {
+      const { bytesRead } = this.#socket;
+      if (waiting && bytesRead === seenBytes) this.close();
+      seenBytes = bytesRead;
+      if (waiting || this.#closed.signal.aborted) return;
+      waiting = true;
+      http.ping(() => void (waiting = false));
+    }, limitMs / 2);
+    timer.unref();
+    this.#closed.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   }
 
   close(): void {
