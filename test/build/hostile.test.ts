@@ -133,6 +133,24 @@ test("two writable bind mounts of a step are two, and nothing of them stays", as
   expect(spool()).toEqual([]);
 });
 
+test("a step that fails ends a build whose other step tells more than anybody reads", async () => {
+  const path = await context({
+    Dockerfile: `FROM busybox AS one
+RUN sleep 1; false
+FROM busybox AS two
+RUN yes; true
+FROM busybox
+COPY --from=one /x /
+COPY --from=two /x /
+`,
+  });
+  const tar = join(path, "context.tar");
+  await run(["tar", "-cf", tar, "-C", path, "Dockerfile"]);
+  const answer = await fetch("http://x/build", { unix: daemon.socket, method: "POST", body: Bun.file(tar) });
+  expect(await answer.text()).toContain("returned a non-zero code: 1");
+  expect(readdirSync(join(daemon.execRoot, "c"))).toEqual([]);
+}, 20_000);
+
 test("a step may lock a cache twice, and two steps the same caches in two orders", async () => {
   const lock = (id: string, at: string): string => `--mount=type=cache,id=${id},target=/${at},sharing=locked`;
   const path = await context({

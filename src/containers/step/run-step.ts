@@ -109,7 +109,7 @@ export async function runStep(deps: StepDeps, step: StepRequest): Promise<{ exit
   fault("build.step.after-create");
   await deps.monitor.start(id, container.state.run);
   const exit = await untilExit(deps, container, exited, step.signal);
-  await output;
+  await unlessAborted(output, step.signal);
   await deps.monitor.acknowledge(id, exit.run);
   await runtime.driver.delete(id);
   step.signal.throwIfAborted();
@@ -145,6 +145,19 @@ async function untilExit(
     } finally {
       clearTimeout(timer);
     }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Waits for the work; when the signal has fired its end is not waited for: its reader may be waiting for us. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<void>();
+  const onAbort = (): void => aborted.resolve();
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    await Promise.race([work, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
