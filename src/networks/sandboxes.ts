@@ -96,6 +96,8 @@ export class Sandboxes {
     if (row.path !== "") await kernel.call({ op: "close", path: row.path, publish: this.publishCommand(row) });
     this.forget(row);
     store.deleteSandbox(row.containerId);
+    // a connect at the same time may have told the names again: they would keep the namespace, and its links
+    if (!this.rows.has(row.containerId)) resolver.drop(row.containerId);
   }
 
   /** Puts a row of the store (or of a live container) into memory. */
@@ -143,7 +145,9 @@ export class Sandboxes {
     else {
       try {
         await resolver.put(box);
+        if (!this.rows.has(row.containerId)) resolver.drop(row.containerId); // it ended meanwhile
       } catch (error) {
+        if (!this.rows.has(row.containerId)) resolver.drop(row.containerId);
         if (isNamespace(row.path)) throw error;
         // moby parity: the answer to a connect whose container ends meanwhile
         throw new EngineError("conflict", `container ${row.containerId} is not running`, {}, { cause: error });
