@@ -112,6 +112,14 @@ test("a folder's own mode is part of what is copied", async () => {
   expect(await daemon.ok("run", "--rm", "local/mode", "stat", "-c", "%a", "/d")).toBe("700");
 });
 
+test("two names of one file are not the same as two files", async () => {
+  const tell = "RUN stat -c %h /d/b";
+  const text = (make: string): string =>
+    `FROM busybox AS made\nRUN mkdir /d && echo f > /d/a && ${make}\nFROM busybox\nCOPY --from=made /d /d\n${tell}\n`;
+  expect(await built(await context({ Dockerfile: text("cp /d/a /d/b") }))).toMatch(/ 1\n/);
+  expect(await built(await context({ Dockerfile: text("ln /d/a /d/b") }))).toMatch(/ 2\n/);
+});
+
 test("links in circles and patterns of many stars end soon", async () => {
   const path = await context({
     Dockerfile: `FROM busybox\nCOPY **/f /d/\nCOPY --exclude=${"*a".repeat(30)}b . /e/\n`,

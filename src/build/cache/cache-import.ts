@@ -1,7 +1,9 @@
-import { errorMessage } from "../../base/errors.ts";
+import { closeSync, createReadStream, fstatSync } from "node:fs";
+import { EngineError, errorMessage } from "../../base/errors.ts";
 import { decompress } from "../../content/decompress.ts";
 import type { Registries, Repository } from "../../distribution/registries.ts";
 import { chainIds } from "../../images/chain-id.ts";
+import { openFlags, openInRoot, openRoot } from "../../kernel/openat2.ts";
 import type { Images } from "../../images/images.ts";
 import type { LayerStore } from "../../snapshots/layers.ts";
 import type { Snapshotter } from "../../snapshots/snapshotter.ts";
@@ -61,7 +63,9 @@ export class ImportedCaches {
     for (const source of await this.#sources) {
       const found = source.document.results.find((result) => result.keys.some((key) => keys.includes(key)));
       if (!found) continue;
-      const result = await this.#take(source, found);
+      // the document is a stranger's word: it is taken for what was asked, not for other steps
+      const asked = found.keys.filter((key) => keys.includes(key));
+      const result = await this.#take(source, { ...found, keys: asked });
       if (result) return result;
     }
     return undefined;
@@ -154,8 +158,16 @@ export class ImportedCaches {
 }
 
 async function* fileBytes(root: string, path: string): AsyncGenerator<Uint8Array> {
-  const bytes = Bun.file(`${root}/${path}`).stream();
-  for await (const chunk of bytes) yield chunk;
+  const rootFd = openRoot(root);
+  let fd = -1;
+  try {
+    fd = openInRoot(rootFd, path, { flags: openFlags.read | openFlags.nonBlock });
+    if (!fstatSync(fd).isFile()) throw new EngineError("invalid", `${path} of the build cache is no file`);
+    yield* createReadStream("", { fd, autoClose: false, start: 0, highWaterMark: 512 * 1024 }) as AsyncIterable<Buffer>;
+  } finally {
+    if (fd >= 0) closeSync(fd);
+    closeSync(rootFd);
+  }
 }
 
 async function readBlob(repository: Repository, descriptor: OciDescriptor, signal: AbortSignal): Promise<string> {

@@ -28,9 +28,18 @@ export function digestSelection(root: string, selection: Selection, knownFile = 
   try {
     const matches = selectSources(rootFd, selection);
     const excluded = excluder(selection.excludes);
+    // two names of one file are copied as such
+    const names = new Map<bigint, string>();
+    const firstName = (node: SourceNode, shown: string): string => {
+      const before = names.get(node.stat.inode);
+      if (before === undefined) names.set(node.stat.inode, shown);
+      return before ?? "";
+    };
     for (const match of matches) {
       const entry = (node: SourceNode, shown: string, prefix: string): void =>
-        hashNode(hash, node, shown, () => contentDigest(node, prefix, known));
+        hashNode(hash, node, { shown, sameAs: isLinked(node) ? firstName(node, shown) : "" }, () =>
+          contentDigest(node, prefix, known),
+        );
       const slash = match.path.lastIndexOf("/");
       const name = match.path.slice(slash + 1);
       hash.update(`source ${match.isFolder ? "folder" : "file"} ${match.goesTo}\0`);
@@ -105,7 +114,14 @@ function openFile(rootFd: number, path: string, depth: number): SourceNode | und
   return undefined;
 }
 
-function hashNode(hash: Bun.CryptoHasher, node: SourceNode, shown: string, content: () => string): void {
+const isLinked = ({ stat }: SourceNode): boolean => stat.links > 1 && (stat.mode & nodeTypes.mask) !== nodeTypes.folder;
+
+function hashNode(
+  hash: Bun.CryptoHasher,
+  node: SourceNode,
+  { shown, sameAs }: { shown: string; sameAs: string },
+  content: () => string,
+): void {
   const { stat } = node;
   const type = stat.mode & nodeTypes.mask;
   const isFile = type === nodeTypes.file;
@@ -114,7 +130,7 @@ function hashNode(hash: Bun.CryptoHasher, node: SourceNode, shown: string, conte
   // a link's own mode is no property of it
   const mode = type === nodeTypes.link ? 0 : stat.mode & 0o7777;
   hash.update(
-    `${shown}\0${type >> 12}\0${mode}\0${stat.uid}\0${stat.gid}\0${isFile ? stat.sizeBytes : 0}\0${link}\0${device}\0`,
+    `${shown}\0${type >> 12}\0${mode}\0${stat.uid}\0${stat.gid}\0${isFile ? stat.sizeBytes : 0}\0${link}\0${device}\0${sameAs}\0`,
   );
   if (isFile || type === nodeTypes.folder)
     for (const [name, value] of keptXattrs(pathAt(node.folderFd, node.name))) {
