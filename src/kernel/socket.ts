@@ -8,6 +8,7 @@ const libc = symbols({
   accept4: { args: ["int", "ptr", "ptr", "int"], returns: "int" },
   sendmsg: { args: ["int", "ptr", "int"], returns: "i64" },
   recvmsg: { args: ["int", "ptr", "int"], returns: "i64" },
+  setsockopt: { args: ["int", "int", "int", "ptr", "u32"], returns: "int" },
   close: { args: ["int"], returns: "int" },
 });
 
@@ -44,20 +45,31 @@ export function sendDescriptors(path: string, text: string, fds: readonly number
   }
 }
 
+/** How long a sender may take between its connect and its message, which are two calls in a row of it. */
+const sendingMs = 250;
+
 /** The next message that waits at the listener; undefined when there is none. The caller owns the descriptors. */
 export function receiveDescriptors(listener: number): { text: string; fds: number[] } | undefined {
-  const fd = libc.accept4(listener, null, null, closeOnExec | nonBlocking);
-  if (fd < 0) {
-    const code = errno();
-    if (code === 11 /* EAGAIN */ || code === 103 /* ECONNABORTED */) return undefined;
-    throw new SyscallError("accept4", code);
-  }
-  try {
-    const message = new Message(4096, 8);
-    const bytes = check("recvmsg", () => libc.recvmsg(fd, message.header, 0x40000000 /* MSG_CMSG_CLOEXEC */));
-    return { text: message.data.toString("utf8", 0, bytes), fds: message.descriptors() };
-  } finally {
-    libc.close(fd);
+  for (;;) {
+    const fd = libc.accept4(listener, null, null, closeOnExec);
+    if (fd < 0) {
+      const code = errno();
+      if (code === 11 /* EAGAIN */ || code === 103 /* ECONNABORTED */) return undefined;
+      throw new SyscallError("accept4", code);
+    }
+    try {
+      const timeout = memory(16); // struct timeval
+      timeout.writeBigInt64LE(BigInt(sendingMs * 1000), 8);
+      check("setsockopt", () => libc.setsockopt(fd, 1, 20 /* SO_RCVTIMEO */, timeout, timeout.length));
+      const message = new Message(4096, 8);
+      const bytes = Number(libc.recvmsg(fd, message.header, 0x40000000 /* MSG_CMSG_CLOEXEC */));
+      if (bytes > 0) return { text: message.data.toString("utf8", 0, bytes), fds: message.descriptors() };
+      const code = bytes < 0 ? errno() : 0;
+      // it was stopped or killed between its two calls: the next one's turn
+      if (code !== 0 && code !== 11 /* EAGAIN */ && code !== 4 /* EINTR */) throw new SyscallError("recvmsg", code);
+    } finally {
+      libc.close(fd);
+    }
   }
 }
 
